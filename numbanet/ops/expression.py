@@ -1,0 +1,86 @@
+"""Elementwise programs: what fusion makes out of a group of elementwise nodes.
+
+An expression is a list of steps in static single assignment. Slots are numbered through:
+first the inputs, then one for each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numbanet.ir.op import Attrs, Op
+from numbanet.ir.types import DType
+from numbanet.ops import scalar
+from numbanet.ops.scalar import Scalar
+
+
+@dataclass(frozen=True)
+class Step:
+    """One op applied to slots."""
+
+    op: Op
+    attrs: Attrs
+    args: tuple[int, ...]
+    dtype: DType
+
+    def __str__(self) -> str:
+        arguments = [f"%{slot}" for slot in self.args]
+        attributes = str(self.attrs)
+        if attributes:
+            arguments.append(attributes)
+        return f"{self.op.name}({', '.join(arguments)})"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An elementwise program.
+
+    Attributes
+    ----------
+    inputs : tuple of DType
+        Element types of slots ``0 .. len(inputs) - 1``.
+    steps : tuple of Step
+        Step ``i`` defines slot ``len(inputs) + i``.
+    outputs : tuple of int
+        The slots that are results.
+    """
+
+    inputs: tuple[DType, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def output_dtypes(self) -> tuple[DType, ...]:
+        dtypes = (*self.inputs, *(step.dtype for step in self.steps))
+        return tuple(dtypes[slot] for slot in self.outputs)
+
+    def __str__(self) -> str:
+        first = len(self.inputs)
+        steps = [f"%{first + i}={step}" for i, step in enumerate(self.steps)]
+        returned = ", ".join(f"%{slot}" for slot in self.outputs)
+        return "{" + "; ".join([*steps, returned]) + "}"
+
+    def scalars(self) -> tuple[Scalar, ...]:
+        """The results as trees over inputs ``0 ..``: what kernel writers render."""
+        slots = [scalar.input_(i, dtype) for i, dtype in enumerate(self.inputs)]
+        for step in self.steps:
+            rule = step.op.scalar
+            if rule is None:
+                raise TypeError(f"{step.op.name} is not elementwise")
+            slots.append(rule(step.attrs, *(slots[i] for i in step.args)))
+        return tuple(slots[i] for i in self.outputs)
+
+    def reference(self, arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+        """The results for NumPy arrays that broadcast, by the ops' own references."""
+        slots: list[Any] = list(arrays)
+        for step in self.steps:
+            slots.append(step.op.reference(step.attrs, *(slots[i] for i in step.args)))
+        return tuple(slots[i] for i in self.outputs)
+
+
+def identity(dtype: DType) -> Expression:
+    """The program that returns its only input: with accesses, a strided copy."""
+    return Expression((dtype,), (), (0,))

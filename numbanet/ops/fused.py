@@ -1,0 +1,135 @@
+"""The fused node: strided reads, an elementwise program, and perhaps a reduction at its end.
+
+Passes turn elementwise ops, reductions, transposes, slices and broadcasts into this one node,
+so that one generated family of kernels per device serves them all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbanet.ir.op import Attrs, Op
+from numbanet.ir.types import TensorType
+from numbanet.ir.value import Node
+from numbanet.ops.expression import Expression
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where element ``(i0, i1, ..)`` of the iteration space lies in an input's flat memory:
+    at ``offset + sum(i * stride)``, in elements. A broadcast dimension has stride 0."""
+
+    offset: int
+    strides: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.offset}+{self.strides}"
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Fold the iteration space over ``axes`` (sorted, not empty), in a fixed order.
+
+    ``kind`` is ``"sum"``, ``"mean"``, ``"max"`` or ``"min"``; the output keeps the other axes,
+    and the reduced ones as size one if ``keepdims``.
+    """
+
+    kind: str
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.axes}{' keepdims' if self.keepdims else ''}"
+
+
+@dataclass(frozen=True)
+class FusedAttrs(Attrs):
+    """
+    Attributes
+    ----------
+    expression : Expression
+    shape : tuple of int
+        The iteration space. Without a reduction it is also the outputs' shape.
+    accesses : tuple of Access
+        One per input.
+    reduction : Reduction, optional
+        Applied to every output of the expression.
+    """
+
+    expression: Expression
+    shape: tuple[int, ...]
+    accesses: tuple[Access, ...]
+    reduction: Reduction | None = None
+
+
+def contiguous(shape: tuple[int, ...]) -> Access:
+    """Row-major access to a whole tensor of this shape."""
+    return broadcast(shape, shape)
+
+
+def broadcast(source: tuple[int, ...], shape: tuple[int, ...]) -> Access:
+    """Access to a row-major tensor of shape ``source`` broadcast to ``shape``."""
+    strides = [0] * len(shape)
+    stride = 1
+    lead = len(shape) - len(source)
+    for axis in reversed(range(len(source))):
+        if source[axis] != 1:
+            strides[lead + axis] = stride
+        stride *= source[axis]
+    return Access(0, tuple(strides))
+
+
+def reduced_shape(
+    shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool
+) -> tuple[int, ...]:
+    if keepdims:
+        return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    return tuple(size for axis, size in enumerate(shape) if axis not in axes)
+
+
+def _infer(attrs: FusedAttrs, *_: TensorType) -> tuple[TensorType, ...]:
+    shape = attrs.shape
+    if attrs.reduction is not None:
+        shape = reduced_shape(shape, attrs.reduction.axes, attrs.reduction.keepdims)
+    return tuple(TensorType(shape, dtype) for dtype in attrs.expression.output_dtypes)
+
+
+def _reference(attrs: FusedAttrs, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | np.ndarray:
+    views = tuple(
+        _view(array, access, attrs.shape)
+        for array, access in zip(arrays, attrs.accesses, strict=True)
+    )
+    results = tuple(
+        np.broadcast_to(result, attrs.shape) for result in attrs.expression.reference(views)
+    )
+    reduction = attrs.reduction
+    if reduction is not None:
+        fold = getattr(np, reduction.kind)
+        results = tuple(
+            fold(result, axis=reduction.axes, keepdims=reduction.keepdims) for result in results
+        )
+    return results[0] if len(results) == 1 else results
+
+
+def _view(array: np.ndarray, access: Access, shape: tuple[int, ...]) -> np.ndarray:
+    """The elements that ``access`` names, gathered by index: slow, and independent of kernels."""
+    positions = np.full(shape, access.offset, dtype=np.int64)
+    for axis, stride in enumerate(access.strides):
+        steps = np.arange(shape[axis], dtype=np.int64) * stride
+        positions += steps.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return np.ascontiguousarray(array).reshape(-1)[positions]
+
+
+def _flops(node: Node) -> int:
+    attrs = node.attrs
+    if not isinstance(attrs, FusedAttrs):
+        raise TypeError(f"not a fused node: {node!r}")
+    per_element = len(attrs.expression.steps) + (attrs.reduction is not None)
+    return per_element * math.prod(attrs.shape)
+
+
+FUSED = Op("fused", infer=_infer, reference=_reference, flops=_flops)
+"""Not in the registry: only passes make it, and fuzz tests of whole graphs cover it."""

@@ -1,0 +1,74 @@
+"""The program: launches with addresses. What an executor loads, and what a reader prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbanet.ir import TensorType, Variable
+from numbanet.kernels.kernel import Kernel
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """A contiguous piece of device memory.
+
+    ``kind`` says who owns its contents: ``"arena"`` (intermediate values; dead between runs,
+    so programs that never run at once may share it), ``"variable"`` (kept from run to run),
+    ``"input"`` (bound by the caller), ``"output"`` (kept until the next run) or
+    ``"constant"`` (written once).
+    """
+
+    kind: str
+    name: str
+    nbytes: int
+    variable: Variable | None = None
+    array: np.ndarray | None = None
+    type: TensorType | None = None
+
+
+@dataclass(frozen=True)
+class Address:
+    """A byte offset in a buffer."""
+
+    buffer: Buffer
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel, where its arguments lie, and how much work it is.
+
+    ``arguments`` line up with ``kernel.signature``: addresses for pointers, numbers for the
+    rest. ``tiles`` as in `numbanet.kernels.kernel.Call`.
+    """
+
+    kernel: Kernel
+    arguments: tuple[Address | int | float, ...]
+    tiles: int
+    op: str
+    path: str
+    nbytes: int
+    flops: int
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One run: all its launches, in order, and all the memory that they touch."""
+
+    launches: tuple[Launch, ...]
+    buffers: tuple[Buffer, ...]
+    inputs: Mapping[str, Buffer]
+    outputs: Mapping[str, Buffer]
+    variables: Mapping[Variable, Buffer]
+
+    @property
+    def arena_bytes(self) -> int:
+        return sum(buffer.nbytes for buffer in self.buffers if buffer.kind == "arena")
+
+    @property
+    def peak_bytes(self) -> int:
+        """Device memory that the program needs, all of it known before the first run."""
+        return sum(buffer.nbytes for buffer in self.buffers)

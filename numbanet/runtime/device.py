@@ -1,0 +1,59 @@
+"""What every device offers: the only face of a device that the rest of numbanet sees."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from numbanet.ir import Node, Variable
+from numbanet.kernels.kernel import Call
+from numbanet.plan.program import Program
+
+
+class Executable(ABC):
+    """A program loaded onto a device, ready to run again and again."""
+
+    program: Program
+
+    @abstractmethod
+    def bind(self, name: str, array: np.ndarray) -> None:
+        """Make ``array`` the input ``name`` of all runs to come.
+
+        ``array`` has the input's dtype and shape and is C-contiguous. A CPU reads it where it
+        lies; a GPU uploads it now.
+        """
+
+    @abstractmethod
+    def run(self, steps: int = 1) -> None:
+        """Run the program ``steps`` times. On a GPU this returns before the work is done."""
+
+    @abstractmethod
+    def output(self, name: str) -> np.ndarray:
+        """A copy of an output of the last run, once that is finished."""
+
+
+class Device(ABC):
+    """A place where programs run. It is the home of the variables of the programs it loaded."""
+
+    name: str
+    alignment: int
+    """Bytes that every placed value's address is a multiple of."""
+    native: frozenset[str]
+    """Names of the ops that `lower` takes; all others must be decomposed first."""
+
+    @abstractmethod
+    def lower(self, node: Node) -> tuple[Call, ...]:
+        """The calls that compute ``node``."""
+
+    @abstractmethod
+    def load(self, program: Program) -> Executable:
+        """Compile what is not compiled, allocate, and move the program's variables here."""
+
+    @abstractmethod
+    def read(self, variable: Variable) -> np.ndarray:
+        """A copy of a variable's numbers; waits for the runs that change them."""
+
+    @abstractmethod
+    def write(self, variable: Variable, array: np.ndarray) -> None:
+        """Replace a variable's numbers."""
