@@ -72,10 +72,7 @@ def _propagate(node: Node, gradients: dict[Value, Value], active: set[Value]) ->
             mend="Keep it off the path from parameters to the loss, or use stop_gradient()",
         )
     with at_path(node.path):
-        incoming = tuple(
-            gradients[value] if value in gradients else ops.zeros_like(value)
-            for value in node.outputs
-        )
+        incoming = tuple(gradients.get(value) for value in node.outputs)
         outgoing = node.op.gradient(node, *incoming)
         if len(outgoing) != len(node.inputs):
             raise VerificationError(

@@ -5,7 +5,8 @@ Rules are plain functions. ``attrs`` is always the op's own frozen dataclass:
 ==============  =====================================================================
 ``infer``       ``(attrs, *input types) -> output type`` or a tuple of them
 ``reference``   ``(attrs, *arrays) -> array`` or a tuple: NumPy, in the arrays' dtype
-``gradient``    ``(node, *output gradients) -> one value or None per input``
+``gradient``    ``(node, *output gradients) -> one value or None per input``; of several
+                outputs, one that nothing depends on has the gradient None
 ``scalar``      ``(attrs, *scalars) -> scalar``: an elementwise op for one element
 ``decompose``   ``(node) -> values``: the op in terms of simpler ones
 ``inference``   ``(node) -> values``: what the op becomes outside of training
@@ -19,7 +20,7 @@ Rules are plain functions. ``attrs`` is always the op's own frozen dataclass:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from numbanet.errors import NumbanetError
@@ -33,8 +34,14 @@ class Attrs:
     """Attributes of a node. Subclasses are frozen dataclasses of hashable fields."""
 
     def __str__(self) -> str:
-        fields = self.__dataclass_fields__
-        return ", ".join(f"{name}={_show(getattr(self, name))}" for name in fields)
+        """The fields that differ from their defaults, as printed graphs show them."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        defaults = {each.name: each.default for each in fields(self)}
+        return ", ".join(
+            f"{name}={_show(value)}"
+            for name, value in values.items()
+            if value != defaults[name]
+        )
 
 
 def _show(attribute: object) -> str:
