@@ -1,0 +1,5 @@
+"""CPU kernels. Importing a module of lowerings here enters them into ``LOWERINGS``."""
+
+from numbanet.kernels.cpu.registry import LOWERINGS
+
+__all__ = ["LOWERINGS"]

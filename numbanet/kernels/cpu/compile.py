@@ -1,0 +1,95 @@
+"""From a kernel to an address: from memory, from disk, or compiled now."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import struct
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbanet.kernels import cache
+from numbanet.kernels.cpu.machine import host, linker
+from numbanet.kernels.kernel import Kernel
+
+_ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """Machine code of a kernel; it stays in memory until the process ends.
+
+    Attributes
+    ----------
+    address : int
+        Of ``void entry(int64 first, int64 last, int64 *words)``, one word per argument.
+    """
+
+    kernel: Kernel
+    address: int
+
+
+_COMPILED: dict[str, CompiledKernel] = {}
+_LOCK = threading.Lock()
+
+
+def compile_kernel(kernel: Kernel) -> CompiledKernel:
+    """The machine code of ``kernel``, compiled once and kept in memory and on disk."""
+    compiled = _COMPILED.get(kernel.key)
+    if compiled is None:
+        with _LOCK:
+            compiled = _COMPILED.get(kernel.key) or _load(kernel)
+            _COMPILED[kernel.key] = compiled
+    return compiled
+
+
+def _load(kernel: Kernel) -> CompiledKernel:
+    key = cache.cache_key("cpu", kernel.key, host())
+    symbol = "numbanet_" + hashlib.sha256(kernel.key.encode()).hexdigest()
+    code = cache.load(key)
+    if code is None:
+        # Imported here because it imports Numba, which a warm start does without.
+        from numbanet.kernels.cpu.translate import object_code
+
+        code = object_code(kernel, symbol)
+        cache.store(key, code)
+    return CompiledKernel(kernel, linker().link(code, symbol))
+
+
+def pack_word(type_: str, number: float) -> int:
+    """A number as the 64-bit word that an entry expects for an argument of ``type_``."""
+    if type_ == "float64":
+        return int.from_bytes(struct.pack("<d", number), "little", signed=True)
+    if type_ == "float32":
+        return int.from_bytes(struct.pack("<f", number), "little")
+    return int(number)
+
+
+def run_kernel(
+    kernel: Kernel,
+    arguments: Sequence[np.ndarray | float],
+    tiles: int,
+    first: int = 0,
+) -> None:
+    """Run tiles ``first .. tiles - 1`` of a kernel on arrays, in this thread: for tests.
+
+    Parameters
+    ----------
+    arguments : sequence of ndarray, int or float
+        In the order of the kernel's signature. Arrays must be C-contiguous and of the dtype
+        that the signature says.
+    """
+    words = np.empty(len(arguments), dtype=np.int64)
+    for i, (type_, argument) in enumerate(zip(kernel.signature, arguments, strict=True)):
+        if isinstance(argument, np.ndarray):
+            if f"{argument.dtype}*" != type_ or not argument.flags.c_contiguous:
+                raise TypeError(
+                    f"argument {i} of {kernel.name} is {type_}, not {argument.dtype}"
+                )
+            words[i] = argument.ctypes.data
+        else:
+            words[i] = pack_word(type_, argument)
+    _ENTRY(compile_kernel(kernel).address)(first, tiles, words.ctypes.data)
