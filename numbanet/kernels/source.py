@@ -126,7 +126,8 @@ class _Writer:
 
     def _write_node(self, tree: Scalar, args: list[str]) -> str:
         if tree.kind == "input":
-            source: str = self._inputs[tree.payload]
+            slot: int = tree.payload
+            source = self._inputs[slot]
             if tree.dtype is DType.BOOL:  # a byte in memory
                 source = f"{source} != 0"
             return self._assign(source)
