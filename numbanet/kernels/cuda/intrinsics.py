@@ -1,0 +1,110 @@
+"""What kernels ask of the machine: where am I, and loads and stores of four numbers.
+
+All of them are inlined, so that compiling needs no device, and all of them have a twin that
+the simulator runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import cuda as numba_cuda
+from numba import types
+
+from numbanet.kernels.cuda.simulate import SIMULATED
+
+# Its stubs describe neither the CUDA registers nor `inline="always"`.
+cuda: Any = numba_cuda
+
+
+def _simulated_tile_index() -> np.uint32:
+    thread: Any = threading.current_thread()
+    return np.uint32(thread.blockIdx.x)
+
+
+def _simulated_thread_index() -> np.uint32:
+    thread: Any = threading.current_thread()
+    return np.uint32(thread.threadIdx.x)
+
+
+def _simulated_load4(pointer: Any, index: Any) -> tuple[Any, Any, Any, Any]:
+    start = int(index)
+    if start % 4:
+        raise IndexError(f"load4 from element {start}, which is not a multiple of 4")
+    return pointer[start], pointer[start + 1], pointer[start + 2], pointer[start + 3]
+
+
+def _simulated_store4(pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    start = int(index)
+    if start % 4:
+        raise IndexError(f"store4 to element {start}, which is not a multiple of 4")
+    pointer[start], pointer[start + 1], pointer[start + 2], pointer[start + 3] = a, b, c, d
+
+
+def _tile_index() -> np.uint32:
+    return np.uint32(cuda.blockIdx.x)
+
+
+def _thread_index() -> np.uint32:
+    return np.uint32(cuda.threadIdx.x)
+
+
+def _load4(typing_context: Any, pointer: Any, index: Any) -> Any:
+    """Four float32 from ``pointer[index]`` on, in one 128-bit load; ``index % 4 == 0``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        load = builder.load(_vector_address(builder, *args))
+        load.align = 16
+        elements = [builder.extract_element(load, _lane(i)) for i in range(4)]
+        return context.make_tuple(builder, signature.return_type, elements)
+
+    return types.UniTuple(types.float32, 4)(pointer, index), generate
+
+
+def _store4(
+    typing_context: Any, pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any
+) -> Any:
+    """Four float32 to ``pointer[index]`` on, in one 128-bit store; ``index % 4 == 0``."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.Constant(_VECTOR, ir.Undefined)
+        for i, element in enumerate(args[2:]):
+            vector = builder.insert_element(vector, element, _lane(i))
+        store = builder.store(vector, _vector_address(builder, *args[:2]))
+        store.align = 16
+        return context.get_dummy_value()
+
+    element = types.float32
+    return types.void(pointer, index, element, element, element, element), generate
+
+
+_VECTOR = ir.VectorType(ir.FloatType(), 4)
+
+
+def _lane(i: int) -> ir.Constant:
+    return ir.Constant(ir.IntType(32), i)
+
+
+def _vector_address(builder: Any, pointer: Any, index: Any) -> Any:
+    wide = ir.IntType(64)
+    if index.type.width < wide.width:
+        index = builder.zext(index, wide)
+    return builder.bitcast(builder.gep(pointer, [index]), _VECTOR.as_pointer())
+
+
+if SIMULATED:
+    tile_index = _simulated_tile_index
+    thread_index = _simulated_thread_index
+    load4 = _simulated_load4
+    store4 = _simulated_store4
+else:
+    from numba.cuda.extending import intrinsic
+
+    _inlined = cuda.jit(device=True, inline="always")
+    tile_index = _inlined(_tile_index)
+    thread_index = _inlined(_thread_index)
+    load4 = intrinsic(_load4)
+    store4 = intrinsic(_store4)
