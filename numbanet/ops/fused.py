@@ -7,14 +7,16 @@ so that one generated family of kernels per device serves them all.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from numbanet.ir.op import Attrs, Op
 from numbanet.ir.types import TensorType
-from numbanet.ir.value import Node
-from numbanet.ops.expression import Expression
+from numbanet.ir.value import Node, Value
+from numbanet.ops.expression import Expression, Step, identity
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _reference(attrs: FusedAttrs, *arrays: np.ndarray) -> tuple[np.ndarray, ...]
 
 
 def _view(array: np.ndarray, access: Access, shape: tuple[int, ...]) -> np.ndarray:
-    """The elements that ``access`` names, gathered by index: slow, and independent of kernels."""
+    """The elements that ``access`` names, gathered by index: independent of any kernel."""
     positions = np.full(shape, access.offset, dtype=np.int64)
     for axis, stride in enumerate(access.strides):
         steps = np.arange(shape[axis], dtype=np.int64) * stride
@@ -133,3 +135,77 @@ def _flops(node: Node) -> int:
 
 FUSED = Op("fused", infer=_infer, reference=_reference, flops=_flops)
 """Not in the registry: only passes make it, and fuzz tests of whole graphs cover it."""
+
+
+def fused_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]] | None:
+    """Attributes and inputs of the fused node that computes what ``node`` does.
+
+    Elementwise ops, ``sum``, ``mean``, ``max``, ``min``, ``transpose``, ``expand`` and ``slice``
+    have such a form, and so has a fused node; other ops have None. Sizes must be known.
+    """
+    if node.op is FUSED:
+        attrs: Any = node.attrs
+        return attrs, node.inputs
+    if node.op.is_elementwise:
+        return _elementwise_form(node)
+    rule = _FORMS.get(node.op.name)
+    return None if rule is None else (rule(node), node.inputs)
+
+
+def _elementwise_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]]:
+    """One step; a value that is read twice is one input."""
+    inputs = tuple(dict.fromkeys(node.inputs))
+    output = node.output.type
+    slots = tuple(inputs.index(value) for value in node.inputs)
+    step = Step(node.op, node.attrs, slots, output.dtype)
+    expression = Expression(tuple(value.dtype for value in inputs), (step,), (len(inputs),))
+    accesses = tuple(broadcast(value.type.sizes, output.sizes) for value in inputs)
+    return FusedAttrs(expression, output.sizes, accesses), inputs
+
+
+def _reduction_form(node: Node) -> FusedAttrs:
+    source = node.inputs[0].type
+    attrs: Any = node.attrs
+    axes = range(source.rank) if attrs.axes is None else attrs.axes
+    axes = tuple(sorted(axis % source.rank for axis in axes))
+    reduction = Reduction(node.op.name, axes, attrs.keepdims) if axes else None
+    shape = source.sizes
+    return FusedAttrs(identity(source.dtype), shape, (contiguous(shape),), reduction)
+
+
+def _view_form(node: Node, access: Access) -> FusedAttrs:
+    """A copy of the elements that ``access`` names."""
+    return FusedAttrs(identity(node.inputs[0].dtype), node.output.type.sizes, (access,))
+
+
+def _transpose_form(node: Node) -> FusedAttrs:
+    attrs: Any = node.attrs
+    strides = contiguous(node.inputs[0].type.sizes).strides
+    return _view_form(node, Access(0, tuple(strides[axis] for axis in attrs.perm)))
+
+
+def _expand_form(node: Node) -> FusedAttrs:
+    return _view_form(node, broadcast(node.inputs[0].type.sizes, node.output.type.sizes))
+
+
+def _slice_form(node: Node) -> FusedAttrs:
+    attrs: Any = node.attrs
+    offset, strides = 0, []
+    sizes = node.inputs[0].type.sizes
+    parts = zip(attrs.starts, attrs.stops, attrs.steps, strict=True)
+    for size, stride, part in zip(sizes, contiguous(sizes).strides, parts, strict=True):
+        start, _, step = slice(*part).indices(size)
+        offset += start * stride
+        strides.append(step * stride)
+    return _view_form(node, Access(offset, tuple(strides)))
+
+
+_FORMS: dict[str, Callable[[Node], FusedAttrs]] = {
+    "sum": _reduction_form,
+    "mean": _reduction_form,
+    "max": _reduction_form,
+    "min": _reduction_form,
+    "transpose": _transpose_form,
+    "expand": _expand_form,
+    "slice": _slice_form,
+}
