@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from numbanet.errors import NumbanetError
 from numbanet.ir.scope import current_path
@@ -50,11 +50,21 @@ def _show(attribute: object) -> str:
 
 NO_ATTRS = Attrs()
 
+A = TypeVar("A", bound=Attrs)
+
+
+def attrs_of(node: Node, kind: type[A]) -> A:
+    """The attributes of ``node``, which are of this kind."""
+    if not isinstance(node.attrs, kind):
+        raise TypeError(f"{node!r} has no {kind.__name__}")
+    return node.attrs
+
 
 @dataclass(frozen=True)
 class Arg:
     """How the tests make one input: a shape, and the range its numbers are drawn from.
 
+    Integers are drawn from ``low`` to ``high - 1``.
     ``avoid`` lists points (kinks, poles) that finite differences must stay clear of.
     """
 

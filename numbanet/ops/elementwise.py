@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from numbanet.errors import DTypeError, ShapeError
 from numbanet.ir.op import NO_ATTRS, Arg, Attrs, Case, Op, register
 from numbanet.ir.types import DType, Shape, TensorType
 from numbanet.ir.value import Node, Value
 from numbanet.ops.leaf import constant
+
+Operand = Value | ArrayLike
+"""What public functions take: a value, a number or an array."""
+
+FLOATING = frozenset(dtype for dtype in DType if dtype.is_floating)
+NUMERIC = frozenset(dtype for dtype in DType if dtype is not DType.BOOL)
+BOOLEAN = frozenset({DType.BOOL})
 
 
 def elementwise(
@@ -21,8 +31,9 @@ def elementwise(
     arity: int = 1,
     domain: tuple[float, float] = (-2.0, 2.0),
     avoid: tuple[float, ...] = (),
-    attrs: Attrs = NO_ATTRS,
+    attrs: Attrs | tuple[Attrs, ...] = NO_ATTRS,
     commutative: bool = False,
+    dtypes: frozenset[DType] | None = None,
     result: DType | None = None,
 ) -> Op:
     """Declare and register an elementwise op of ``arity`` operands of one dtype.
@@ -38,22 +49,23 @@ def elementwise(
         by the driver. None: not differentiable (comparisons).
     domain, avoid
         Where tests draw operands from, and the kinks they keep away from.
-    attrs : Attrs
+    attrs : Attrs or tuple of Attrs
         Attributes that the tests use.
+    dtypes : frozenset of DType, optional
+        What the operands may be, by default anything: ``FLOATING``, ``NUMERIC``, ``BOOLEAN``.
     result : DType, optional
         Dtype of the result if it is not the operands'.
     """
 
     def infer(_: Attrs, *types: TensorType) -> TensorType:
-        return TensorType(broadcast_shapes(name, types), result or common_dtype(name, types))
+        dtype = common_dtype(name, types, dtypes)
+        return TensorType(broadcast_shapes(name, types), result or dtype)
 
-    shapes = _BROADCASTS[arity]
+    dtype = DType.BOOL if dtypes == BOOLEAN else DType.FLOAT64
     cases = tuple(
-        Case(
-            tuple(Arg(shape, low=domain[0], high=domain[1], avoid=avoid) for shape in each),
-            attrs,
-        )
-        for each in shapes
+        Case(tuple(Arg(shape, dtype, *domain, avoid) for shape in shapes), each)
+        for each in (attrs if isinstance(attrs, tuple) else (attrs,))
+        for shapes in _BROADCASTS[arity]
     )
     return register(
         Op(
@@ -101,23 +113,58 @@ def broadcast_shapes(name: str, types: tuple[TensorType, ...]) -> Shape:
     return tuple(shape)
 
 
-def common_dtype(name: str, types: tuple[TensorType, ...]) -> DType:
-    dtypes = {type_.dtype for type_ in types}
-    if len(dtypes) != 1:
+def common_dtype(
+    name: str, types: tuple[TensorType, ...], dtypes: frozenset[DType] | None = None
+) -> DType:
+    """The one dtype that all operands have; one of ``dtypes`` if those are given."""
+    found = {type_.dtype for type_ in types}
+    if len(found) != 1:
         raise DTypeError(
             f"{name}() takes operands of one dtype",
             got=" and ".join(str(type_) for type_ in types),
             mend="Convert one of them with ops.cast(value, dtype)",
         )
-    return dtypes.pop()
+    dtype = found.pop()
+    if dtypes is not None and dtype not in dtypes:
+        raise DTypeError(
+            f"{name}() cannot compute with this dtype",
+            got=str(dtype),
+            expected=" or ".join(sorted(each.value for each in dtypes)),
+            mend="Convert with ops.cast(value, dtype)",
+        )
+    return dtype
 
 
 def as_values(*operands: Any) -> tuple[Value, ...]:
-    """Operands as values: numbers and arrays become constants of the first value's dtype."""
+    """Operands as values: numbers and arrays become constants of the first value's dtype.
+
+    Raises
+    ------
+    DTypeError
+        If that dtype cannot hold such numbers: fractions among integers, numbers among bools.
+    """
     dtype = next((each.dtype for each in operands if isinstance(each, Value)), DType.FLOAT32)
     return tuple(
-        each if isinstance(each, Value) else constant(each, dtype) for each in operands
+        each if isinstance(each, Value) else _constant(each, dtype) for each in operands
     )
+
+
+_HOLDS = {"b": "b", "i": "biu", "u": "biu", "f": "biuf"}
+"""Kinds of NumPy numbers that a constant of each kind of dtype may be made of."""
+
+
+def _constant(numbers: Any, dtype: DType) -> Value:
+    """A constant of ``dtype``, never of a wider kind of number than ``dtype`` is."""
+    array = np.asarray(numbers)
+    if array.dtype.kind not in _HOLDS[dtype.numpy.kind]:
+        raise DTypeError(
+            f"an operand of {array.dtype} numbers meets a value of another kind",
+            got=f"{dtype}",
+            mend="Convert the value with ops.cast(value, dtype)",
+        )
+    if dtype.is_integer and not np.array_equal(array.astype(dtype.numpy), array):
+        raise DTypeError(f"an operand is out of the range of {dtype}", got=str(numbers))
+    return constant(array, dtype)
 
 
 def out(node: Node) -> Value:
