@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from numbanet.ir.op import Attrs, Op
-from numbanet.ir.types import DType
+from numbanet.ir.types import DType, TensorType
+from numbanet.ir.value import Value
 from numbanet.ops import scalar
+from numbanet.ops.leaf import constant_number
 from numbanet.ops.scalar import Scalar
 
 
@@ -73,6 +75,20 @@ class Expression:
             slots.append(rule(step.attrs, *(slots[i] for i in step.args)))
         return tuple(slots[i] for i in self.outputs)
 
+    @property
+    def uses_index(self) -> bool:
+        """Whether an element's result depends on its position (random numbers, iota)."""
+        stack = list(self.scalars())
+        seen: set[Scalar] = set()  # shared nodes make walks without it exponential
+        while stack:
+            node = stack.pop()
+            if node.kind == "index":
+                return True
+            if node not in seen:
+                seen.add(node)
+                stack.extend(node.args)
+        return False
+
     def reference(self, arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
         """The results for NumPy arrays that broadcast, by the ops' own references."""
         slots: list[Any] = list(arrays)
@@ -84,3 +100,26 @@ class Expression:
 def identity(dtype: DType) -> Expression:
     """The program that returns its only input: with accesses, a strided copy."""
     return Expression((dtype,), (), (0,))
+
+
+@dataclass(frozen=True)
+class NumberAttrs(Attrs):
+    number: float
+    dtype: DType
+
+
+NUMBER = Op(
+    "number",
+    infer=lambda attrs: TensorType((), attrs.dtype),
+    reference=lambda attrs: np.asarray(attrs.number, dtype=attrs.dtype.numpy),
+    scalar=lambda attrs: scalar.constant(attrs.number, attrs.dtype),
+)
+"""A constant inside of an expression. Not in the registry: in graphs it is a ``constant``."""
+
+
+def number_step(value: Value) -> Step | None:
+    """The step that makes the constant ``value`` if it has one element, else None."""
+    number = constant_number(value)
+    if number is None:
+        return None
+    return Step(NUMBER, NumberAttrs(number, value.dtype), (), value.dtype)

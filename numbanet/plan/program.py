@@ -17,8 +17,9 @@ class Buffer:
 
     ``kind`` says who owns its contents: ``"arena"`` (intermediate values; dead between runs,
     so programs that never run at once may share it), ``"variable"`` (kept from run to run),
-    ``"input"`` (bound by the caller), ``"output"`` (kept until the next run) or
-    ``"constant"`` (written once).
+    ``"input"`` (bound by the caller), ``"output"`` (kept until the next run),
+    ``"constant"`` (written once) or ``"zeroed"`` (zero when allocated, and wherever no launch
+    writes; programs that name the same one may share it).
     """
 
     kind: str
@@ -56,13 +57,17 @@ class Launch:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """One run: all its launches, in order, and all the memory that they touch."""
+    """One run: all its launches, in order, and all the memory that they touch.
+
+    ``live_bytes`` is the largest sum of arena blocks in use at once: no arena is smaller.
+    """
 
     launches: tuple[Launch, ...]
     buffers: tuple[Buffer, ...]
     inputs: Mapping[str, Buffer]
     outputs: Mapping[str, Buffer]
     variables: Mapping[Variable, Buffer]
+    live_bytes: int = 0
 
     @property
     def arena_bytes(self) -> int:

@@ -1,0 +1,98 @@
+"""The pipeline, from a recorded graph to a program that a device can run.
+
+::
+
+    bind -> decompose -> fold -> cse -> algebra -> layout -> cse -> epilogue -> fuse -> plan
+
+Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
+that only make programs faster; the results are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from numbanet.ir import Graph, TensorType
+from numbanet.ir.verify import verify
+from numbanet.passes.algebra import algebra
+from numbanet.passes.bind import bind
+from numbanet.passes.cse import cse
+from numbanet.passes.decompose import decompose
+from numbanet.passes.epilogue import epilogue
+from numbanet.passes.fold import fold
+from numbanet.passes.fuse import fuse
+from numbanet.passes.layout import layout
+from numbanet.plan.planner import plan
+from numbanet.plan.program import Program
+from numbanet.runtime.device import Device
+
+PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
+    ("fold", fold),
+    ("algebra", algebra),
+    ("layout", layout),
+    ("cse", cse),
+    ("epilogue", epilogue),
+    ("fuse", fuse),
+)
+"""The optional passes, in the order in which they run."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the pipeline does.
+
+    Attributes
+    ----------
+    passes : frozenset of str
+        Names of the optional passes that run; all by default.
+    reuse_memory : bool
+        Whether values that never live at once share memory.
+    """
+
+    passes: frozenset[str] = frozenset(name for name, _ in PASSES)
+    reuse_memory: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = self.passes - {name for name, _ in PASSES}
+        if unknown:
+            raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}")
+
+
+def compile_program(
+    graph: Graph,
+    device: Device,
+    *,
+    types: Mapping[str, TensorType] | None = None,
+    options: Options | None = None,
+) -> Program:
+    """Compile ``graph`` for ``device``.
+
+    Parameters
+    ----------
+    types : dict of str to TensorType, optional
+        Known types of inputs that were recorded with an unknown batch size.
+
+    Raises
+    ------
+    ShapeError, DTypeError, GraphError
+        If the types do not fit the graph.
+    """
+    options = options or Options()
+    return plan(
+        optimise(bind(graph, types or {}), device.native, options),
+        device.lower,
+        device.alignment,
+        reuse_memory=options.reuse_memory,
+    )
+
+
+def optimise(graph: Graph, native: frozenset[str], options: Options) -> Graph:
+    """``graph`` in ops that a device has kernels for, rewritten by the passes that are on."""
+    verify(graph)
+    graph = decompose(graph, native)
+    for name, rewrite in PASSES:
+        if name in options.passes:
+            graph = rewrite(graph)
+            verify(graph)
+    return graph

@@ -1,0 +1,154 @@
+"""The memory plan: where every value lies, decided before anything runs.
+
+A block is a piece of memory with a lifetime, counted in calls. Some blocks are fixed (variables,
+inputs, outputs), some lie inside of another block (parts of a packed buffer, in-place results),
+and the rest get an offset in the arena such that no two blocks that live at once overlap.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numbanet.errors import VerificationError
+from numbanet.plan.program import Buffer
+
+
+class Block:
+    """Memory for one value, or for the scratch of one lowered node.
+
+    Attributes
+    ----------
+    nbytes : int
+    buffer : Buffer or None
+        The buffer that it is bound to, if it is not for the arena.
+    parent : (Block, int) or None
+        The block that it lies in, and the byte offset there.
+    start, end : int
+        First and last call that touch it. ``start > end``: nothing touches it.
+    """
+
+    __slots__ = ("buffer", "end", "nbytes", "parent", "start")
+
+    def __init__(self, nbytes: int, buffer: Buffer | None = None) -> None:
+        self.nbytes = nbytes
+        self.buffer = buffer
+        self.parent: tuple[Block, int] | None = None
+        self.start = 1 << 62
+        self.end = -1
+
+    def resolve(self) -> tuple[Block, int]:
+        """The outermost block that it lies in, and the offset there."""
+        block, offset = self, 0
+        while block.parent is not None:
+            block, inner = block.parent
+            offset += inner
+        return block, offset
+
+    def touch(self, call: int) -> None:
+        self.start = min(self.start, call)
+        self.end = max(self.end, call)
+
+    def put_inside(self, outer: Block, offset: int = 0) -> None:
+        """From now on this block is a part of ``outer``, which lives at least as long."""
+        self.parent = (outer, offset)
+        outermost = outer.resolve()[0]
+        outermost.start = min(outermost.start, self.start)
+        outermost.end = max(outermost.end, self.end)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Offsets of blocks in an arena of ``nbytes``.
+
+    ``lower_bound`` is the largest sum of block sizes that live at once: no layout is smaller.
+    """
+
+    offsets: dict[Block, int]
+    nbytes: int
+    lower_bound: int
+
+
+def arrange(blocks: Sequence[Block], alignment: int, *, reuse: bool = True) -> Layout:
+    """Offsets for ``blocks``; without ``reuse`` no two of them share memory.
+
+    Tries largest-first (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+    Inference", 2020) and first-come, each into the tightest gap, and keeps the smaller arena.
+    """
+    alive = [block for block in blocks if block.start <= block.end]
+    size = {block: -(-block.nbytes // alignment) * alignment for block in alive}
+    bound = _lower_bound(alive, size)
+    if not reuse:
+        return _one_after_another(alive, size, bound)
+    by_size = sorted(alive, key=lambda block: (-size[block], block.start))
+    by_time = sorted(alive, key=lambda block: (block.start, -size[block]))
+    by_span = sorted(alive, key=lambda block: (block.start - block.end, -size[block]))
+    layouts = (_fit(order, size, bound) for order in (by_size, by_time, by_span))
+    return min(layouts, key=lambda layout: layout.nbytes)
+
+
+def _one_after_another(blocks: list[Block], size: dict[Block, int], bound: int) -> Layout:
+    offsets = {}
+    end = 0
+    for block in blocks:
+        offsets[block] = end
+        end += size[block]
+    return Layout(offsets, end, bound)
+
+
+def _fit(order: list[Block], size: dict[Block, int], bound: int) -> Layout:
+    offsets: dict[Block, int] = {}
+    at: dict[int, list[Block]] = defaultdict(list)
+    total = 0
+    for block in order:
+        neighbours = {
+            other for call in range(block.start, block.end + 1) for other in at.get(call, ())
+        }
+        taken = sorted((offsets[other], offsets[other] + size[other]) for other in neighbours)
+        offsets[block] = _tightest_gap(taken, size[block])
+        total = max(total, offsets[block] + size[block])
+        for call in range(block.start, block.end + 1):
+            at[call].append(block)
+    return Layout(offsets, total, bound)
+
+
+def _tightest_gap(taken: list[tuple[int, int]], size: int) -> int:
+    """Start of the smallest gap between taken ranges that holds ``size``, else their end."""
+    best = None
+    end = 0
+    for low, high in taken:
+        gap = low - end
+        if gap >= size and (best is None or gap < best[0]):
+            best = (gap, end)
+        end = max(end, high)
+    return end if best is None else best[1]
+
+
+def _lower_bound(blocks: list[Block], size: dict[Block, int]) -> int:
+    change: dict[int, int] = defaultdict(int)
+    for block in blocks:
+        change[block.start] += size[block]
+        change[block.end + 1] -= size[block]
+    live = peak = 0
+    for call in sorted(change):
+        live += change[call]
+        peak = max(peak, live)
+    return peak
+
+
+def check(layout: Layout) -> None:
+    """Raise VerificationError if two blocks that live at once overlap."""
+    blocks = sorted(layout.offsets, key=lambda block: layout.offsets[block])
+    for i, block in enumerate(blocks):
+        end = layout.offsets[block] + block.nbytes
+        for other in blocks[i + 1 :]:
+            if layout.offsets[other] >= end:
+                break
+            if other.nbytes and other.start <= block.end and block.start <= other.end:
+                raise VerificationError(
+                    f"two live blocks overlap: {block.nbytes} bytes at {layout.offsets[block]} "
+                    f"and {other.nbytes} bytes at {layout.offsets[other]}"
+                )
+
+

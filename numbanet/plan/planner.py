@@ -1,0 +1,128 @@
+"""From a graph of lowered ops to a program: order, calls, memory, addresses.
+
+::
+
+    materialise -> schedule -> lower -> place -> arrange -> Program
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numbanet.ir import Graph, Node, Value
+from numbanet.kernels.kernel import Call, Scratch
+from numbanet.ops.state import PACK
+from numbanet.plan.materialise import materialise
+from numbanet.plan.memory import Block, Layout, arrange, check
+from numbanet.plan.placement import Placement, late_updates, place, share_in_place
+from numbanet.plan.program import Address, Buffer, Launch, Program
+from numbanet.plan.schedule import Schedule, schedule
+
+Lower = Callable[[Node], tuple[Call, ...]]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A call, and the node that it helps to compute."""
+
+    call: Call
+    node: Node
+
+
+def plan(graph: Graph, lower: Lower, alignment: int, *, reuse_memory: bool = True) -> Program:
+    """The program that computes ``graph``, whose ops ``lower`` all takes.
+
+    Parameters
+    ----------
+    alignment : int
+        Bytes; the address of every value in the arena is a multiple.
+    reuse_memory : bool
+        Whether values that never live at once may share memory. Results are the same.
+    """
+    graph, order, calls, placement = _scheduled(graph, lower)
+    if reuse_memory:
+        share_in_place([each.call for each in calls], placement)
+    layout = arrange(placement.arena_blocks(), alignment, reuse=reuse_memory)
+    check(layout)
+    return _program(graph, order, calls, placement, layout)
+
+
+def _scheduled(
+    graph: Graph, lower: Lower
+) -> tuple[Graph, Schedule, list[Lowered], Placement]:
+    """Schedule and place; where an update comes too early for its readers, copy and retry."""
+    late: set[Value] = set()
+    while True:
+        ready = materialise(graph, late)
+        order = schedule(ready)
+        calls = [
+            Lowered(call, node)
+            for node in order.nodes
+            if not _is_memory_only(node)
+            for call in lower(node)
+            if call.tiles > 0
+        ]
+        placement = place(ready, order, [each.call for each in calls])
+        early = late_updates(ready, [each.call for each in calls], placement) - late
+        if not early:
+            return ready, order, calls, placement
+        late |= early
+
+
+def _is_memory_only(node: Node) -> bool:
+    """Whether placing the values is all there is to do."""
+    if node.op is PACK:
+        return True
+    return node.op.view is not None and node.op.view(node) is not None
+
+
+def _program(
+    graph: Graph,
+    order: Schedule,
+    calls: list[Lowered],
+    placement: Placement,
+    layout: Layout,
+) -> Program:
+    arena = Buffer("arena", "arena", layout.nbytes)
+
+    def address(block: Block, offset: int) -> Address:
+        outer, inner = block.resolve()
+        if outer.buffer is not None:
+            return Address(outer.buffer, inner + offset)
+        return Address(arena, layout.offsets.get(outer, 0) + inner + offset)
+
+    launches = tuple(_launch(each, placement, address) for each in calls)
+    fixed = dict.fromkeys(placement.buffers)
+    return Program(
+        launches=launches,
+        buffers=(arena, *fixed),
+        inputs={b.name: b for b in fixed if b.kind == "input"},
+        outputs={b.name: b for b in fixed if b.kind == "output"},
+        variables={b.variable: b for b in fixed if b.variable is not None},
+        live_bytes=layout.lower_bound,
+    )
+
+
+def _launch(
+    lowered: Lowered, placement: Placement, address: Callable[[Block, int], Address]
+) -> Launch:
+    call = lowered.call
+    shifts = dict(call.offsets)
+    arguments: list[Address | int | float] = []
+    for position, argument in enumerate(call.arguments):
+        if isinstance(argument, Value | Scratch):
+            block, offset = placement.where(argument)
+            arguments.append(address(block, offset + shifts.get(position, 0)))
+        else:
+            arguments.append(argument)
+    return Launch(
+        kernel=call.kernel,
+        arguments=tuple(arguments),
+        tiles=call.tiles,
+        op=lowered.node.op.name,
+        path=lowered.node.path,
+        nbytes=call.nbytes,
+        flops=call.flops,
+    )
+
