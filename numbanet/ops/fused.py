@@ -16,7 +16,7 @@ import numpy as np
 from numbanet.ir.op import Attrs, Op
 from numbanet.ir.types import TensorType
 from numbanet.ir.value import Node, Value
-from numbanet.ops.expression import Expression, Step, identity
+from numbanet.ops.expression import Expression, Step, identity, number_step
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ FUSED = Op("fused", infer=_infer, reference=_reference, flops=_flops)
 def fused_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]] | None:
     """Attributes and inputs of the fused node that computes what ``node`` does.
 
-    Elementwise ops, ``sum``, ``mean``, ``max``, ``min``, ``transpose``, ``expand`` and ``slice``
-    have such a form, and so has a fused node; other ops have None. Sizes must be known.
+    Elementwise ops, reductions, transposes, expands and slices have such a form, and so has a
+    fused node; other ops have None. Sizes must be known.
     """
     if node.op is FUSED:
         attrs: Any = node.attrs
@@ -153,24 +153,24 @@ def fused_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]] | None:
 
 
 def _elementwise_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]]:
-    """One step; a value that is read twice is one input."""
-    inputs = tuple(dict.fromkeys(node.inputs))
+    """One step; single constants are written into the program, and no value is read twice."""
+    numbers = {value: number_step(value) for value in node.inputs}
+    inputs = tuple(value for value, step in numbers.items() if step is None)
+    steps = {value: step for value, step in numbers.items() if step is not None}
+    slots = {value: slot for slot, value in enumerate((*inputs, *steps))}
     output = node.output.type
-    slots = tuple(inputs.index(value) for value in node.inputs)
-    step = Step(node.op, node.attrs, slots, output.dtype)
-    expression = Expression(tuple(value.dtype for value in inputs), (step,), (len(inputs),))
+    step = Step(node.op, node.attrs, tuple(slots[v] for v in node.inputs), output.dtype)
+    dtypes = tuple(value.dtype for value in inputs)
+    expression = Expression(dtypes, (*steps.values(), step), (len(slots),))
     accesses = tuple(broadcast(value.type.sizes, output.sizes) for value in inputs)
     return FusedAttrs(expression, output.sizes, accesses), inputs
 
 
 def _reduction_form(node: Node) -> FusedAttrs:
-    source = node.inputs[0].type
     attrs: Any = node.attrs
-    axes = range(source.rank) if attrs.axes is None else attrs.axes
-    axes = tuple(sorted(axis % source.rank for axis in axes))
-    reduction = Reduction(node.op.name, axes, attrs.keepdims) if axes else None
-    shape = source.sizes
-    return FusedAttrs(identity(source.dtype), shape, (contiguous(shape),), reduction)
+    shape = node.inputs[0].type.sizes
+    reduction = Reduction(node.op.name, attrs.axes, attrs.keepdims)
+    return FusedAttrs(identity(node.inputs[0].dtype), shape, (contiguous(shape),), reduction)
 
 
 def _view_form(node: Node, access: Access) -> FusedAttrs:
