@@ -92,11 +92,12 @@ def reshape(x: Operand, shape: Sequence[int | None]) -> Value:
 def flatten(x: Operand) -> Value:
     """All axes but the first as one: ``[N, ...] -> [N, features]``."""
     (value,) = as_values(x)
-    if value.rank == 0 or None in value.shape[1:]:
+    rest = [size for size in value.shape[1:] if size is not None]
+    if len(rest) != value.rank - 1:
         raise ShapeError(
             "flatten() keeps the first axis and must know the others", got=str(value.type)
         )
-    return reshape(value, (value.shape[0], math.prod(value.type.shape[1:])))
+    return reshape(value, (value.shape[0], math.prod(rest)))
 
 
 def squeeze(x: Operand, axes: int | Sequence[int] | None = None) -> Value:
