@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numbanet.ir.value import OPERATORS
 from numbanet.ops import arithmetic, comparison, slices
+from numbanet.ops.matmul import matmul
 
 OPERATORS.update(
     {
@@ -12,6 +13,7 @@ OPERATORS.update(
         "multiply": arithmetic.multiply,
         "divide": arithmetic.divide,
         "power": arithmetic.power,
+        "matmul": matmul,
         "negative": arithmetic.negative,
         "absolute": arithmetic.absolute,
         "less": comparison.less,
