@@ -11,7 +11,6 @@ from numbanet.ir.op import Attrs, Op
 from numbanet.ir.types import DType, Shape, TensorType
 from numbanet.ir.value import Value
 from numbanet.ir.variable import Variable
-from numbanet.ops import scalar
 
 
 @dataclass(frozen=True)
@@ -75,10 +74,6 @@ CONSTANT = Op(
         attrs.numbers.array.shape, DType.of(attrs.numbers.array.dtype)
     ),
     reference=lambda attrs: attrs.numbers.array,
-    # Within fused expressions only, and there only a constant of one element.
-    scalar=lambda attrs: scalar.constant(
-        attrs.numbers.array.item(), DType.of(attrs.numbers.array.dtype)
-    ),
     is_leaf=True,
 )
 

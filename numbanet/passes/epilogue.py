@@ -8,10 +8,10 @@ or cache, and the intermediate value is never stored.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from numbanet.ir import Attrs, Graph, Node, Value, at_path, rewrite
-from numbanet.ops.expression import Expression, Step, identity
-from numbanet.ops.leaf import CONSTANT, constant_number
+from numbanet.ir import Graph, Node, Value, at_path, rewrite
+from numbanet.ops.expression import Expression, Step, identity, number_step
 from numbanet.ops.shapes import reshape
 
 MAX_STEPS = 16
@@ -76,7 +76,8 @@ def _kind(extra: Value, value: Value) -> str | None:
 def _extend(node: Node, inputs: tuple[Value, ...], position: int) -> Value:
     """The product behind ``inputs[position]`` with one more step in its epilogue."""
     product = inputs[position].node
-    known: Expression = getattr(product.attrs, "epilogue") or identity(product.outputs[0].dtype)
+    attrs: Any = product.attrs
+    known: Expression = attrs.epilogue or identity(product.outputs[0].dtype)
     first = len(product.inputs) - len(known.inputs) + 1
     extras = list(product.inputs[first:])
     steps: list[Step] = []
@@ -84,9 +85,9 @@ def _extend(node: Node, inputs: tuple[Value, ...], position: int) -> Value:
     for each, value in enumerate(inputs):
         if each == position:
             arguments.append(("running", 0))
-        elif constant_number(value) is not None:
+        elif (number := number_step(value)) is not None:
             arguments.append(("step", len(steps)))
-            steps.append(Step(CONSTANT, value.node.attrs, (), value.dtype))
+            steps.append(number)
         else:
             extra = _as_extra(value, product.outputs[0], node.path)
             if extra not in extras:
@@ -103,9 +104,9 @@ def _extend(node: Node, inputs: tuple[Value, ...], position: int) -> Value:
     slot = tuple(slots[kind] + (0 if kind == "running" else n) for kind, n in arguments)
     applied = Step(node.op, node.attrs, slot, node.outputs[0].dtype)
     expression = Expression(dtypes, (*moved, *steps, applied), (base + len(steps),))
-    attrs: Attrs = replace(product.attrs, epilogue=expression)  # type: ignore[call-arg]
+    inputs = (*product.inputs[:first], *extras)
     path = node.path or product.path
-    made = product.op.node(*product.inputs[:first], *extras, attrs=attrs, path=path)
+    made = product.op.node(*inputs, attrs=replace(attrs, epilogue=expression), path=path)
     return made.outputs[0]
 
 

@@ -17,9 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from numbanet.ir import Graph, Node, Update, Value
-from numbanet.ops.expression import Expression, Step
+from numbanet.ops.expression import Expression, Step, number_step
 from numbanet.ops.fused import FUSED, Access, FusedAttrs, contiguous, fused_form
-from numbanet.ops.leaf import CONSTANT, constant_number
 from numbanet.passes.access import compose
 from numbanet.passes.grouping import Groups
 
@@ -91,10 +90,8 @@ class _Writer:
         key = (value, access)
         if key in self.slots:
             return self.slots[key]
-        if constant_number(value) is not None:
-            handle = self._step(Step(CONSTANT, value.node.attrs, (), value.dtype), ())
-        else:
-            handle = self._pull(value, access, depth)
+        number = number_step(value)
+        handle = self._pull(value, access, depth) if number is None else self._step(number, ())
         if handle is None:
             handle = ("input", self.inputs.setdefault(key, len(self.inputs)))
         self.slots[key] = handle

@@ -35,9 +35,13 @@ def materialise(graph: Graph, late: Collection[Value] = ()) -> Graph:
         claimed.add(root[value])
         return value
 
+    def aside(value: Value) -> Value:
+        """``value`` computed in memory of its own, and copied once the readers are done."""
+        return _copy(value if _owns_memory(value, root) else _copy(value))
+
     outputs = {name: placed(value) for name, value in graph.outputs.items()}
     updates = tuple(
-        Update(u.old, _copy(u.new) if u.old in late else placed(u.new)) for u in graph.updates
+        Update(u.old, aside(u.new) if u.old in late else placed(u.new)) for u in graph.updates
     )
     return Graph(graph.inputs, outputs, updates)
 
