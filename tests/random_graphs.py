@@ -96,7 +96,7 @@ def _grow(draw: st.DrawFn, values: list[Value]) -> Value:
     if kind == "shaping":
         return draw(st.sampled_from(SHAPING))(a)
     if kind == "product":
-        return _product(a, draw(st.sampled_from([v for v in values if v.rank >= 1])))
+        return _product(a, draw(st.sampled_from(values)))
     partners = [value for value in values if _broadcast(a, value)] or [a]
     return draw(st.sampled_from(BINARY))(a, draw(st.sampled_from(partners)))
 
