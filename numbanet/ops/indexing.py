@@ -254,8 +254,8 @@ def _scatter_add_gradient(node: Node, total: Value) -> tuple[Value, None]:
     return take(total, node.inputs[1]), None
 
 
-def _ids(*shape: int, high: float, dtype: DType = DType.INT64) -> Arg:
-    return Arg(shape, dtype, low=0, high=high)
+def _ids(*shape: int, count: int, dtype: DType = DType.INT64) -> Arg:
+    return Arg(shape, dtype, low=0, high=count)
 
 
 TAKE = register(
@@ -265,12 +265,12 @@ TAKE = register(
         reference=_take_reference,
         gradient=_take_gradient,
         cases=(
-            Case((Arg((7, 3)), _ids(5, high=6))),
-            Case((Arg((4, 5)), _ids(2, 3, high=3, dtype=DType.INT32))),
-            Case((Arg((3,)), _ids(high=2))),
-            Case((Arg((1, 1)), _ids(1, high=0))),
-            Case((Arg((5, 2, 3)), _ids(11, high=4, dtype=DType.UINT8))),
-            Case((Arg((5, 2)), _ids(0, high=4))),
+            Case((Arg((7, 3)), _ids(5, count=7))),
+            Case((Arg((4, 5)), _ids(2, 3, count=4, dtype=DType.INT32))),
+            Case((Arg((3,)), _ids(count=3))),
+            Case((Arg((1, 1)), _ids(1, count=1))),
+            Case((Arg((5, 2, 3)), _ids(11, count=5, dtype=DType.UINT8))),
+            Case((Arg((5, 2)), _ids(0, count=5))),
         ),
     )
 )
@@ -283,11 +283,11 @@ SCATTER_ADD = register(
         gradient=_scatter_add_gradient,
         flops=lambda node: node.inputs[0].type.size,
         cases=(
-            Case((Arg((5, 3)), _ids(5, high=3)), ScatterAddAttrs(7)),
-            Case((Arg((2, 9, 5)), _ids(2, 9, high=3, dtype=DType.INT32)), ScatterAddAttrs(4)),
-            Case((Arg((6,)), _ids(6, high=0)), ScatterAddAttrs(1)),
-            Case((Arg((3,)), _ids(high=1)), ScatterAddAttrs(2)),
-            Case((Arg((0, 3)), _ids(0, high=1)), ScatterAddAttrs(2)),
+            Case((Arg((5, 3)), _ids(5, count=4)), ScatterAddAttrs(7)),
+            Case((Arg((2, 9, 5)), _ids(2, 9, count=4, dtype=DType.INT32)), ScatterAddAttrs(4)),
+            Case((Arg((6,)), _ids(6, count=1)), ScatterAddAttrs(1)),
+            Case((Arg((3,)), _ids(count=2)), ScatterAddAttrs(2)),
+            Case((Arg((0, 3)), _ids(0, count=2)), ScatterAddAttrs(2)),
         ),
     )
 )
@@ -304,7 +304,7 @@ ARGMAX = register(
             Case((Arg((2, 7, 3)),), ArgmaxAttrs(1)),
             Case((Arg((1,)),), ArgmaxAttrs(0)),
             Case((Arg((0, 4)),), ArgmaxAttrs(1)),
-            Case((Arg((9, 4), DType.INT64, low=0, high=1),), ArgmaxAttrs(1)),
+            Case((Arg((9, 4), DType.INT64, low=0, high=2),), ArgmaxAttrs(1)),
         ),
     )
 )
@@ -315,10 +315,10 @@ GATHER_BATCH = register(
         infer=_infer_gather_batch,
         reference=_gather_batch_reference,
         cases=(
-            Case((Arg((9, 5)), _ids(9, high=8), _ids(high=4)), GatherBatchAttrs(5)),
-            Case((Arg((6, 2, 3)), _ids(4, high=5), _ids(high=1)), GatherBatchAttrs(3)),
-            Case((Arg((3,)), _ids(1, high=2), _ids(high=0)), GatherBatchAttrs(1)),
-            Case((Arg((3, 2)), _ids(4, high=2), _ids(high=4)), GatherBatchAttrs(0)),
+            Case((Arg((9, 5)), _ids(9, count=9), _ids(count=5)), GatherBatchAttrs(5)),
+            Case((Arg((6, 2, 3)), _ids(4, count=6), _ids(count=2)), GatherBatchAttrs(3)),
+            Case((Arg((3,)), _ids(1, count=3), _ids(count=1)), GatherBatchAttrs(1)),
+            Case((Arg((3, 2)), _ids(4, count=3), _ids(count=5)), GatherBatchAttrs(0)),
         ),
     )
 )
