@@ -124,5 +124,6 @@ def _launch(
         path=lowered.node.path,
         nbytes=call.nbytes,
         flops=call.flops,
+        writes=call.writes,
     )
 

@@ -43,7 +43,7 @@ class Launch:
     """A kernel, where its arguments lie, and how much work it is.
 
     ``arguments`` line up with ``kernel.signature``: addresses for pointers, numbers for the
-    rest. ``tiles`` as in `numbanet.kernels.kernel.Call`.
+    rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`.
     """
 
     kernel: Kernel
@@ -53,6 +53,7 @@ class Launch:
     path: str
     nbytes: int
     flops: int
+    writes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +78,8 @@ class Program:
     def peak_bytes(self) -> int:
         """Device memory that the program needs, all of it known before the first run."""
         return sum(buffer.nbytes for buffer in self.buffers)
+
+    def __str__(self) -> str:
+        from numbanet.plan.listing import list_program
+
+        return list_program(self)
