@@ -1,0 +1,459 @@
+"""The tiled product: what matrix products and convolutions have in common, as source text.
+
+A block computes a tile of the result. It carries tiles of both operands to shared memory, two
+stages in turn: while the threads multiply out of one stage, the numbers of the next are already
+on their way in registers, so that one barrier a stage is enough. Each thread keeps its sums in
+named scalars, that is in registers. At the end the sums pass through shared memory once more,
+so that consecutive threads apply the epilogue to, and store, consecutive elements.
+
+What the operands are is told by an `Operand`: where its element (free index, k) lies. The free
+index is the row of A or the column of B; k is the index that is summed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product as pairs
+from typing import Protocol
+
+from numbanet.ops.expression import Expression
+from numbanet.kernels.source import render
+
+PADDING = 4
+"""Numbers between rows of a tile that is stored across: a warp's stores meet other banks."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """``rows x columns`` of the result a block, ``depth`` terms of the sums a stage.
+
+    Attributes
+    ----------
+    thread_rows, thread_columns : int
+        What one thread computes: in quads of four, spread over the tile.
+    unroll : int
+        Terms that the innermost loop's text holds.
+    """
+
+    rows: int
+    columns: int
+    depth: int
+    thread_rows: int
+    thread_columns: int
+    unroll: int
+
+    @property
+    def threads_down(self) -> int:
+        return self.rows // self.thread_rows
+
+    @property
+    def threads_across(self) -> int:
+        return self.columns // self.thread_columns
+
+    @property
+    def threads(self) -> int:
+        return self.threads_down * self.threads_across
+
+
+class Operand(Protocol):
+    """Text that finds an operand's elements.
+
+    Attributes
+    ----------
+    name : str
+        Of its pointer, and the prefix of all names that its statements assign.
+    follows_k : bool
+        Whether elements with consecutive k lie next to each other; else those with
+        consecutive free index do.
+    width : int
+        Elements to load at once: 1, or 4 where quads lie together and are aligned.
+    """
+
+    name: str
+    follows_k: bool
+    width: int
+
+    def place(self, free: str, mark: str) -> list[str]:
+        """Statements about a free index. What they assign ends in ``mark``."""
+        ...
+
+    def term(self, k: str, mark: str) -> list[str]:
+        """Statements about an index k. What they assign ends in ``mark``."""
+        ...
+
+    def element(self, free: str, k: str) -> tuple[str, str]:
+        """Condition (or ``""``) and position of the element, by the marks of its indices.
+
+        Where the condition is false the element is zero.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in memory; ``{name}_base`` is the position of its first element.
+
+    Strides are text. One of them is ``"1"``.
+    """
+
+    name: str
+    free_stride: str
+    k_stride: str
+    width: int = 1
+
+    @property
+    def follows_k(self) -> bool:
+        return self.k_stride == "1"
+
+    def place(self, free: str, mark: str) -> list[str]:
+        x = self.name
+        return [f"{x}_row{mark} = int32({x}_base + {free} * {self.free_stride})"]
+
+    def term(self, k: str, mark: str) -> list[str]:
+        return [f"{self.name}_term{mark} = int32({k} * {self.k_stride})"]
+
+    def element(self, free: str, k: str) -> tuple[str, str]:
+        return "", f"{self.name}_row{free} + {self.name}_term{k}"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product to write.
+
+    Attributes
+    ----------
+    a, b : Operand
+    rows, columns, terms : str
+        Sizes, as text.
+    sizes : tuple of str
+        Names of the kernel's int32 arguments that the other texts use.
+    bases : tuple of str
+        Statements about ``batch``, the number of this product among many.
+    position, column : str
+        Where element (``row``, ``col``) goes in the output, and its index on the last axis.
+    """
+
+    a: Operand
+    b: Operand
+    rows: str
+    columns: str
+    terms: str
+    sizes: tuple[str, ...]
+    bases: tuple[str, ...]
+    position: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What is done to each sum; ``kinds`` says of each extra input whether it is a
+    ``"number"``, a ``"vector"`` along the last axis, or ``"full"``: of the output's shape."""
+
+    expression: Expression | None = None
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"extra{i}" for i in range(len(self.kinds)))
+
+    def write(self, value: str, position: str, column: str) -> tuple[list[str], str]:
+        """Statements, and the name of the result."""
+        if self.expression is None:
+            return [], value
+        at = {"number": "0", "vector": column, "full": position}
+        extras = [
+            f"{name}[{at[kind]}]" for name, kind in zip(self.names, self.kinds, strict=True)
+        ]
+        statements, (result,) = render(self.expression, [value, *extras], position)
+        return statements, result
+
+
+def write_product(product: Product, tiling: Tiling, real: str, epilogue: Epilogue) -> str:
+    """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``.
+
+    ``splits`` blocks share a tile's sums, ``chunk`` terms each (a multiple of the depth);
+    split ``s`` writes at ``s * out_size``, for `write_sum` to add up.
+    """
+    return "\n".join(_Writer(product, tiling, real, epilogue).lines()) + "\n"
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One operand's way to shared memory: who fetches what, and where it is put."""
+
+    operand: Operand
+    extent: int
+    first: str
+    size: str
+    base: int
+    tiling: Tiling
+
+    def __post_init__(self) -> None:
+        if self.tiling.threads % self._lanes or self._slow % self._step:
+            raise ValueError(f"{self.tiling} cannot carry {self.operand}")
+
+    @property
+    def stride(self) -> int:
+        """Numbers from one k to the next in shared memory."""
+        return self.extent + (PADDING if self.operand.follows_k else 0)
+
+    @property
+    def _lanes(self) -> int:
+        fast = self.tiling.depth if self.operand.follows_k else self.extent
+        return fast // self.operand.width
+
+    @property
+    def _slow(self) -> int:
+        return self.extent if self.operand.follows_k else self.tiling.depth
+
+    @property
+    def _step(self) -> int:
+        return self.tiling.threads // self._lanes
+
+    @property
+    def _count(self) -> int:
+        return self._slow // self._step
+
+    def setup(self) -> Iterator[str]:
+        x, width = self.operand.name, self.operand.width
+        yield f"{x}_fast = int32(thread % {self._lanes} * {width})"
+        yield f"{x}_slow = int32(thread // {self._lanes})"
+        across, along = ("slow", "fast") if self.operand.follows_k else ("fast", "slow")
+        yield f"{x}_put = uint64({self.base} + {x}_{along} * {self.stride} + {x}_{across})"
+        if self.operand.follows_k:
+            for i in range(self._count):
+                yield from self._place(f"{self.first} + {x}_slow + {i * self._step}", str(i))
+        else:
+            yield from self._place(f"{self.first} + {x}_fast", "")
+
+    def _place(self, free: str, mark: str) -> Iterator[str]:
+        # Beyond the edge the last row is read again: what it gives is never stored.
+        x, last = self.operand.name, f"{self.size} - {self._free_width}"
+        yield f"{x}_free{mark} = int32(min(int32({free}), int32({last})))"
+        yield from self.operand.place(f"{x}_free{mark}", mark)
+
+    @property
+    def _free_width(self) -> int:
+        return 1 if self.operand.follows_k else self.operand.width
+
+    def fetch(self) -> Iterator[str]:
+        """Global memory to registers, zero beyond the last term."""
+        x = self.operand.name
+        if self.operand.follows_k:
+            yield from self._term(f"k0 + {x}_fast", "")
+        for i in range(self._count):
+            if not self.operand.follows_k:
+                yield from self._term(f"k0 + {x}_slow + {i * self._step}", str(i))
+            yield from self._load(i)
+
+    def _term(self, k: str, mark: str) -> Iterator[str]:
+        x = self.operand.name
+        yield f"{x}_k{mark} = int32({k})"
+        yield from self.operand.term(f"{x}_k{mark}", mark)
+
+    def _load(self, i: int) -> Iterator[str]:
+        x = self.operand.name
+        free, k = (str(i), "") if self.operand.follows_k else ("", str(i))
+        condition, position = self.operand.element(free, k)
+        inside = f"{x}_k{k} < end" + (f" and {condition}" if condition else "")
+        names = self._registers(i)
+        if self.operand.width == 1:
+            yield f"{names[0]} = {x}[int32({position})] if {inside} else zero"
+            return
+        yield f"{' = '.join(names)} = zero"
+        yield f"if {inside}:"
+        yield f"    {', '.join(names)} = load4({x}, int32({position}))"
+
+    def _registers(self, i: int) -> list[str]:
+        return [f"{self.operand.name}_next{i}_{j}" for j in range(self.operand.width)]
+
+    def put(self, stage: int) -> Iterator[str]:
+        """Registers to one of two stages of shared memory, ``stage`` numbers long."""
+        x = self.operand.name
+        yield f"{x}_to = uint64({x}_put + stage * {stage})"
+        for i in range(self._count):
+            for j, name in enumerate(self._registers(i)):
+                if self.operand.follows_k:
+                    offset = j * self.stride + i * self._step
+                else:
+                    offset = i * self._step * self.stride + j
+                yield f"shared[uint64({x}_to + {offset})] = {name}"
+
+
+class _Writer:
+    """The kernel's text, part by part."""
+
+    def __init__(self, product: Product, tiling: Tiling, real: str, epilogue: Epilogue) -> None:
+        self.product, self.tiling, self.real, self.epilogue = product, tiling, real, epilogue
+        self.a = _Side(product.a, tiling.rows, "first_row", product.rows, 0, tiling)
+        at = tiling.depth * self.a.stride
+        self.b = _Side(product.b, tiling.columns, "first_col", product.columns, at, tiling)
+        self.stage = at + tiling.depth * self.b.stride
+        self.a_quad = min(4, tiling.thread_rows)
+        self.b_quad = min(4, tiling.thread_columns)
+        self.accumulators = [
+            (i, j, f"c{i}_{j}")
+            for i, j in pairs(range(tiling.thread_rows), range(tiling.thread_columns))
+        ]
+
+    def lines(self) -> Iterator[str]:
+        sizes = [*self.product.sizes, "splits", "chunk", "out_size"]
+        arguments = ["a", "b", "out", *self.epilogue.names, *sizes]
+        yield f"def kernel({', '.join(arguments)}):"
+        for part in (self._start(), self._sum(), self._finish()):
+            yield from _indent(part)
+
+    def _start(self) -> Iterator[str]:
+        yield f"shared = cuda.shared.array({2 * self.stage}, {self.real}, ALIGNMENT)"
+        yield f"zero = {self.real}(0)"
+        yield "thread = thread_index()"
+        yield from self._decode_tile()
+        yield from self.product.bases
+        yield from self._decode_thread()
+        yield from self.a.setup()
+        yield from self.b.setup()
+        # In quads, so that the compiler sees their alignment and loads them at once; of 64
+        # bits, so that it adds constants to addresses and not to indices that could wrap.
+        yield "a_get = uint64(thread_row)"
+        yield f"b_get = uint64({self.b.base // self.b_quad} + thread_col)"
+
+    def _decode_tile(self) -> Iterator[str]:
+        rows, columns = self.tiling.rows, self.tiling.columns
+        yield "tile = tile_index()"
+        yield f"down = uint32(uint32({self.product.rows} + {rows - 1}) // {rows})"
+        yield f"across = uint32(uint32({self.product.columns} + {columns - 1}) // {columns})"
+        yield f"first_row = int32(tile % down * {rows})"
+        yield "tile = uint32(tile // down)"
+        yield f"first_col = int32(tile % across * {columns})"
+        yield "tile = uint32(tile // across)"
+        yield "split = int32(tile % uint32(splits))"
+        yield "batch = int32(tile // uint32(splits))"
+        yield "first = int32(split * chunk)"
+        yield f"end = int32(min(int32(first + chunk), int32({self.product.terms})))"
+
+    def _decode_thread(self) -> Iterator[str]:
+        """A warp takes four threads down and eight across: its reads meet no bank twice."""
+        down, across = self.tiling.threads_down, self.tiling.threads_across
+        lanes_across = min(8, across)
+        lanes_down = min(32 // lanes_across, down)
+        lanes, warps_across = lanes_down * lanes_across, across // lanes_across
+        yield (
+            f"thread_row = uint32(thread // {lanes * warps_across} * {lanes_down}"
+            f" + thread % {lanes} // {lanes_across})"
+        )
+        yield (
+            f"thread_col = uint32(thread // {lanes} % {warps_across} * {lanes_across}"
+            f" + thread % {lanes_across})"
+        )
+
+    def _sum(self) -> Iterator[str]:
+        for _, _, name in self.accumulators:
+            yield f"{name} = zero"
+        yield "k0 = first"
+        yield "stage = uint64(0)"
+        yield from self._fetch()
+        yield from self._put()
+        yield "while k0 < end:"
+        yield from _indent(self._stage())
+
+    def _fetch(self) -> Iterator[str]:
+        yield from self.a.fetch()
+        yield from self.b.fetch()
+
+    def _put(self) -> Iterator[str]:
+        yield from self.a.put(self.stage)
+        yield from self.b.put(self.stage)
+        yield "cuda.syncthreads()"
+
+    def _stage(self) -> Iterator[str]:
+        yield f"k0 = int32(k0 + {self.tiling.depth})"
+        yield from self._fetch()
+        yield f"a_at = uint64(stage * {self.stage // self.a_quad} + a_get)"
+        yield f"b_at = uint64(stage * {self.stage // self.b_quad} + b_get)"
+        yield from self._multiply()
+        yield "stage = uint64(1 - stage)"
+        yield from self._put()
+
+    def _multiply(self) -> Iterator[str]:
+        depth, unroll = self.tiling.depth, self.tiling.unroll
+        if unroll == depth:
+            yield from self._terms()
+            return
+        yield "step = int32(0)"
+        yield f"while step < {depth}:"
+        yield from _indent(self._terms())
+        yield f"    a_at = uint64(a_at + {unroll * self.a.stride // self.a_quad})"
+        yield f"    b_at = uint64(b_at + {unroll * self.b.stride // self.b_quad})"
+        yield f"    step = int32(step + {unroll})"
+
+    def _terms(self) -> Iterator[str]:
+        tile = self.tiling
+        for k in range(tile.unroll):
+            yield from _quads("a", k * self.a.stride, tile.thread_rows, tile.rows)
+            yield from _quads("b", k * self.b.stride, tile.thread_columns, tile.columns)
+            for i, j, name in self.accumulators:
+                yield f"{name} = cuda.fma(a{i}, b{j}, {name})"
+
+    def _finish(self) -> Iterator[str]:
+        """The sums, a few rows of every thread at a time, by way of shared memory."""
+        tile = self.tiling
+        per = min(4, tile.thread_rows)
+        while per * tile.threads_down * tile.columns > 2 * self.stage:
+            per //= 2
+        for first in range(0, tile.thread_rows, per):
+            if first:
+                yield "cuda.syncthreads()"
+            yield from self._share_rows(first, per)
+            yield "cuda.syncthreads()"
+            yield from self._store_rows(first, per)
+
+    def _share_rows(self, first: int, per: int) -> Iterator[str]:
+        tile = self.tiling
+        quad = min(4, tile.thread_columns)
+        yield f"to = uint64(thread_row * {per * tile.columns} + thread_col * {quad})"
+        for i, j, name in self.accumulators:
+            if first <= i < first + per:
+                column = _spread(j, tile.thread_columns, tile.columns)
+                yield f"shared[uint64(to + {(i - first) * tile.columns + column})] = {name}"
+
+    def _store_rows(self, first: int, per: int) -> Iterator[str]:
+        tile = self.tiling
+        quad = min(4, tile.thread_rows)
+        start = _spread(first, tile.thread_rows, tile.rows)
+        yield "item = uint32(thread)"
+        yield f"while item < {per * tile.threads_down * tile.columns}:"
+        yield f"    line = uint32(item // {tile.columns})"
+        yield (f"    row = int32(first_row + {start} + line // {per} * {quad} + line % {per})")
+        yield f"    col = int32(first_col + item % {tile.columns})"
+        yield f"    if row < {self.product.rows} and col < {self.product.columns}:"
+        yield f"        position = int32({self.product.position})"
+        yield from _indent(self._store(), 8)
+        yield f"    item = uint32(item + {tile.threads})"
+
+    def _store(self) -> Iterator[str]:
+        yield "total = shared[item]"
+        statements, result = self.epilogue.write("total", "position", self.product.column)
+        yield from statements
+        yield f"out[int32(split * out_size + position)] = {result}"
+
+
+def _quads(x: str, start: int, count: int, extent: int) -> Iterator[str]:
+    """Shared memory, from ``start`` numbers after quad ``{x}_at`` on, to ``count`` registers."""
+    quad = min(4, count)
+    for i in range(count):
+        if i % quad == 0:
+            offset = (start + _spread(i, count, extent)) // quad
+            yield f"{x}_quad = uint64(uint64({x}_at + {offset}) * {quad})"
+        yield f"{x}{i} = shared[uint64({x}_quad + {i % quad})]"
+
+
+def _spread(i: int, count: int, extent: int) -> int:
+    """Where a thread's ``i``-th of ``count`` rows lies: quads of four, far apart."""
+    quads = max(1, count // 4)
+    return i // 4 * (extent // quads) + i % 4
+
+
+def _indent(lines: Iterator[str] | list[str], spaces: int = 4) -> Iterator[str]:
+    for line in lines:
+        yield " " * spaces + line
