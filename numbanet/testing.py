@@ -17,8 +17,8 @@ from numbanet.errors import GraphError, ShapeError, VerificationError
 from numbanet.ir import Arg, DType, Graph, Node, TensorType, Value, topological
 from numbanet.ops.leaf import CONSTANT, InputAttrs, variable_of
 
-Feeds = Mapping[Value | str, ArrayLike]
-"""Arrays for leaves, by value or by the input's name."""
+Feeds = Mapping[Any, ArrayLike]
+"""Arrays for leaves, by ``Value`` or by the input's name."""
 
 
 @overload

@@ -13,7 +13,7 @@ import numpy as np
 
 from numbanet.ir.op import Attrs, Op
 from numbanet.ir.types import DType, TensorType
-from numbanet.ir.value import Value
+from numbanet.ir.value import Node, Value
 from numbanet.ops import scalar
 from numbanet.ops.leaf import constant_number
 from numbanet.ops.scalar import Scalar
@@ -89,12 +89,27 @@ class Expression:
                 stack.extend(node.args)
         return False
 
+    def dependences(self) -> tuple[frozenset[int], ...]:
+        """The inputs that each output depends on."""
+        slots = [frozenset({i}) for i in range(len(self.inputs))]
+        for step in self.steps:
+            slots.append(frozenset().union(*(slots[i] for i in step.args)))
+        return tuple(slots[i] for i in self.outputs)
+
     def reference(self, arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
         """The results for NumPy arrays that broadcast, by the ops' own references."""
         slots: list[Any] = list(arrays)
         for step in self.steps:
             slots.append(step.op.reference(step.attrs, *(slots[i] for i in step.args)))
         return tuple(slots[i] for i in self.outputs)
+
+
+def is_positional(node: Node) -> bool:
+    """Whether an elementwise node's result depends on where its elements stand."""
+    dtypes = tuple(value.dtype for value in node.inputs)
+    slots = tuple(range(len(dtypes)))
+    step = Step(node.op, node.attrs, slots, node.outputs[0].dtype)
+    return Expression(dtypes, (step,), (len(dtypes),)).uses_index
 
 
 def identity(dtype: DType) -> Expression:
