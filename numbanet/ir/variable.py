@@ -61,5 +61,12 @@ class Variable:
         else:
             self.home.write(self, new)
 
+    def move(self, home: Home) -> np.ndarray:
+        """Hand the numbers to ``home``, which keeps them from now on."""
+        numbers = self.numpy()
+        self.home = home
+        self._array = np.empty(0)
+        return numbers
+
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} {self.type}>"

@@ -6,8 +6,8 @@ import ctypes
 import hashlib
 import struct
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,10 +26,14 @@ class CompiledKernel:
     ----------
     address : int
         Of ``void entry(int64 first, int64 last, int64 *words)``, one word per argument.
+    entry : callable
+        The same for Python: ``entry(first, last, address of the words)``. It runs in the
+        calling thread, which gives up Python's global lock meanwhile.
     """
 
     kernel: Kernel
     address: int
+    entry: Callable[[int, int, int], None] = field(repr=False, compare=False)
 
 
 _COMPILED: dict[str, CompiledKernel] = {}
@@ -56,7 +60,8 @@ def _load(kernel: Kernel) -> CompiledKernel:
 
         code = object_code(kernel, symbol)
         cache.store(key, code)
-    return CompiledKernel(kernel, linker().link(code, symbol))
+    address = linker().link(code, symbol)
+    return CompiledKernel(kernel, address, _ENTRY(address))
 
 
 def pack_word(type_: str, number: float) -> int:
@@ -92,4 +97,4 @@ def run_kernel(
             words[i] = argument.ctypes.data
         else:
             words[i] = pack_word(type_, argument)
-    _ENTRY(compile_kernel(kernel).address)(first, tiles, words.ctypes.data)
+    compile_kernel(kernel).entry(first, tiles, words.ctypes.data)

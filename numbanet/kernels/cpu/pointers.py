@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic
+
+# Typed loosely: the decorator takes the first parameter away.
+intrinsic: Any = extending.intrinsic
 
 CACHE_LINE = 64
 

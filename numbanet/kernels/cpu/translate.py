@@ -8,18 +8,18 @@ from different processes can stand side by side.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import compiler, cpu, registry
+from numba.core import compiler, registry
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu_options import FastMathOptions
 
 from numbanet.errors import VerificationError
-from numbanet.kernels.cpu.machine import target_machine
+from numbanet.kernels.cpu.machine import linker, target_machine
 from numbanet.kernels.kernel import Kernel
 
 DEFAULT_FASTMATH = frozenset({"nsz", "contract"})
@@ -38,6 +38,7 @@ _NUMBERS: dict[str, types.Type] = {
     "bool": types.uint8,
 }
 _WORD = ir.IntType(64)
+_RUNTIMES = ("NRT_", "numba_", "Py", "_Py")
 
 
 def numba_type(name: str) -> types.Type:
@@ -63,10 +64,10 @@ def object_code(kernel: Kernel, symbol: str) -> bytes:
 
 def _lower(kernel: Kernel, function: Callable[..., None]) -> Any:
     """Numba's result for ``function``: typed and lowered to LLVM, not yet optimised."""
-    flags = compiler.Flags()
+    flags: Any = compiler.Flags()
     flags.nrt = False
     flags.error_model = "numpy"
-    flags.fastmath = cpu.FastMathOptions(set(getattr(function, "fastmath", DEFAULT_FASTMATH)))
+    flags.fastmath = FastMathOptions(set(getattr(function, "fastmath", DEFAULT_FASTMATH)))
     flags.forceinline = True
     flags.no_compile = True
     flags.no_cpython_wrapper = True
@@ -107,7 +108,7 @@ def _entry(result: Any, symbol: str, vector_bits: int | None) -> str:
     entry.attributes.add("nounwind")
     builder = ir.IRBuilder(entry.append_basic_block())
     first, last, words = entry.args
-    arguments = [first, last]
+    arguments: list[Any] = [first, last]
     for position, type_ in enumerate(description.argtypes[2:]):
         word = builder.load(builder.gep(words, [_WORD(position)]))
         arguments.append(_unpack(builder, word, context.get_value_type(type_)))
@@ -119,7 +120,7 @@ def _entry(result: Any, symbol: str, vector_bits: int | None) -> str:
     return str(module)
 
 
-def _unpack(builder: ir.IRBuilder, word: ir.Value, type_: ir.Type) -> ir.Value:
+def _unpack(builder: Any, word: Any, type_: ir.Type) -> Any:
     if isinstance(type_, ir.PointerType):
         return builder.inttoptr(word, type_)
     if isinstance(type_, ir.DoubleType):
@@ -142,12 +143,17 @@ def _optimise(module: llvm.ModuleRef) -> None:
 def _refuse_unknown_names(kernel: Kernel, module: llvm.ModuleRef) -> None:
     """A name that the process lacks would end it when the object is linked: say so now.
 
-    Names of Numba's runtime are as bad: they mean that the kernel allocates, or calls Python,
-    and they are missing in a process that loads the object from disk.
+    Names of Numba's and Python's runtimes are as bad. They mean that the kernel allocates or
+    raises, and a process that loads the object from disk does not have them.
     """
-    names = [f.name for f in module.functions if f.is_declaration]
-    process = ctypes.CDLL(None)
-    unknown = [n for n in names if not n.startswith("llvm.") and not hasattr(process, n)]
+    linker()  # It makes the process's own names known to LLVM.
+    names = [function.name for function in module.functions if function.is_declaration]
+    unknown = [
+        name
+        for name in names
+        if not name.startswith("llvm.")
+        and (name.startswith(_RUNTIMES) or not llvm.address_of_symbol(name))
+    ]
     if unknown:
         raise VerificationError(
             f"kernel {kernel.name!r} needs functions that a kernel cannot have",

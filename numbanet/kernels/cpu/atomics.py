@@ -1,0 +1,99 @@
+"""What the table walker needs beyond kernels: atomics, pauses, and calls of addresses."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from llvmlite import binding as llvm
+from llvmlite import ir
+from numba import extending, types
+from numba.core import cgutils
+
+# Typed loosely: the decorator takes the first parameter away.
+intrinsic: Any = extending.intrinsic
+
+_WORD = ir.IntType(64)
+_WORD_BYTES = 8
+_WORDS = types.CPointer(types.int64)
+
+
+@intrinsic
+def load_acquire(typingctx: Any, pointer: Any, index: Any) -> Any:
+    """``pointer[index]``, and all that the thread which stored it had written before."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(builder.gep(args[0], [args[1]]), "acquire", _WORD_BYTES)
+
+    return types.int64(_WORDS, types.int64), generate
+
+
+@intrinsic
+def store_release(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """``pointer[index] = value``, seen after all that this thread has written before."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.gep(args[0], [args[1]])
+        builder.store_atomic(args[2], place, "release", _WORD_BYTES)
+        return context.get_dummy_value()
+
+    return types.none(_WORDS, types.int64, types.int64), generate
+
+
+@intrinsic
+def fetch_add(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """Add to ``pointer[index]`` in one piece; the value from before comes back."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", builder.gep(args[0], [args[1]]), args[2], "acq_rel")
+
+    return types.int64(_WORDS, types.int64, types.int64), generate
+
+
+@intrinsic
+def pause(typingctx: Any) -> Any:
+    """Tell the processor that this loop waits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        machine = llvm.get_process_triple().split("-")[0]
+        if machine in ("x86_64", "i686"):
+            _declare(builder, ir.VoidType(), (), "llvm.x86.sse2.pause", ())
+        elif machine in ("aarch64", "arm64"):
+            yield_hint = ir.IntType(32)(1)
+            _declare(
+                builder, ir.VoidType(), (yield_hint.type,), "llvm.aarch64.hint", (yield_hint,)
+            )
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@intrinsic
+def yield_processor(typingctx: Any) -> Any:
+    """Let another thread have this processor."""
+    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _declare(builder, ir.IntType(32), (), name, ())
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@intrinsic
+def call_entry(typingctx: Any, entry: Any, first: Any, last: Any, words: Any) -> Any:
+    """Call a compiled kernel by its address, for a range of its tiles."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        type_ = ir.FunctionType(ir.VoidType(), [_WORD, _WORD, _WORD])
+        builder.call(builder.inttoptr(args[0], type_.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64, types.int64), generate
+
+
+def _declare(
+    builder: Any, result: ir.Type, parameters: tuple[ir.Type, ...], name: str, args: Any
+) -> None:
+    type_ = ir.FunctionType(result, parameters)
+    builder.call(cgutils.get_or_insert_function(builder.module, type_, name), args)

@@ -1,0 +1,153 @@
+"""A program loaded onto the CPU."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from numbanet.errors import ArgumentError, DTypeError, ShapeError, VerificationError
+from numbanet.plan.program import Buffer, Program
+from numbanet.runtime.cpu.memory import aligned
+from numbanet.runtime.cpu.table import Table
+from numbanet.runtime.cpu.threads import THREADS
+from numbanet.runtime.device import Executable
+
+if TYPE_CHECKING:
+    from numbanet.runtime.cpu.device import CpuDevice
+
+_LONGEST_CHUNK_S = 0.5
+"""Python handles Ctrl-C between chunks of steps, so a chunk must end soon."""
+
+
+class CpuExecutable(Executable):
+    """A table of launches, and the memory that they work in.
+
+    Variables and the arena are the device's, shared with other programs. The arena moves when
+    a program is loaded that needs a larger one, and a variable may have lived on another device
+    meanwhile: `run` looks.
+    """
+
+    def __init__(self, device: CpuDevice, program: Program) -> None:
+        self.program = program
+        self._device = device
+        self._table = Table(program.launches)
+        self._memory: dict[Buffer, np.ndarray] = {}
+        self._unbound = set(program.inputs)
+        self._threads = 0
+        self._arena = -1
+        self._chunk = 1
+        self._has_run = False
+        for buffer in program.buffers:
+            if buffer.kind in ("output", "constant", "zeroed"):
+                self._keep(buffer, _allocate(buffer))
+        for variable, buffer in program.variables.items():
+            self._keep(buffer, device.adopt(variable))
+
+    def bind(self, name: str, array: np.ndarray) -> None:
+        buffer = _named(self.program.inputs, name, "input")
+        _check_bindable(name, buffer, array)
+        with THREADS.lock:
+            self._keep(buffer, array)
+            self._unbound.discard(name)
+
+    def run(self, steps: int = 1) -> None:
+        if self._unbound:
+            raise ArgumentError(
+                "the program has inputs without numbers",
+                got=", ".join(sorted(self._unbound)),
+                mend="Bind an array to each",
+            )
+        with THREADS.lock:
+            pool = THREADS.pool()
+            self._settle(pool.threads)
+            while steps > 0:
+                chunk = min(steps, self._chunk)
+                start = time.perf_counter()
+                pool.walk(self._table, chunk)
+                self._adapt_chunk(chunk, time.perf_counter() - start)
+                steps -= chunk
+            self._has_run = True
+
+    def output(self, name: str) -> np.ndarray:
+        buffer = _named(self.program.outputs, name, "output")
+        if not self._has_run:
+            raise ArgumentError(f"output {name!r} has no numbers before the first run")
+        with THREADS.lock:
+            memory = self._memory[buffer]
+            if buffer.type is None:
+                raise VerificationError(f"output {name!r} of a program has no type")
+            count = buffer.type.nbytes
+            flat = memory.reshape(-1).view(np.uint8)[:count]
+            return flat.view(buffer.type.dtype.numpy).reshape(buffer.type.sizes).copy()
+
+    def _settle(self, threads: int) -> None:
+        """Follow what changed since the last run: threads, homes of variables, the arena."""
+        device = self._device
+        if self._threads != threads:
+            self._table.share(threads)
+            self._threads = threads
+        for variable in self.program.variables:
+            if variable.home is not device:
+                device.adopt(variable)
+        if self._arena != device.arena.version:
+            for buffer, address in device.arena.addresses(self.program):
+                self._table.place(buffer, address)
+            self._arena = device.arena.version
+
+    def _adapt_chunk(self, chunk: int, seconds: float) -> None:
+        if seconds > _LONGEST_CHUNK_S:
+            self._chunk = max(1, chunk // 2)
+        elif chunk == self._chunk and seconds < _LONGEST_CHUNK_S / 4:
+            self._chunk = 2 * chunk
+
+    def _keep(self, buffer: Buffer, array: np.ndarray) -> None:
+        self._memory[buffer] = array
+        self._table.place(buffer, array.ctypes.data)
+
+
+def _allocate(buffer: Buffer) -> np.ndarray:
+    memory = aligned(buffer.nbytes)
+    if buffer.array is not None:
+        source = np.ascontiguousarray(buffer.array)
+        memory[: source.nbytes] = source.reshape(-1).view(np.uint8)
+    elif buffer.kind == "zeroed":
+        memory[:] = 0
+    return memory
+
+
+def _named(buffers: Mapping[str, Buffer], name: str, kind: str) -> Buffer:
+    if name not in buffers:
+        raise ArgumentError(
+            f"the program has no such {kind}",
+            got=repr(name),
+            expected=", ".join(map(repr, buffers)) or "none: it has none",
+        )
+    return buffers[name]
+
+
+def _check_bindable(name: str, buffer: Buffer, array: np.ndarray) -> None:
+    """A kernel reads the array where it lies, so nothing about it may differ."""
+    type_ = buffer.type
+    if type_ is None:
+        raise VerificationError(f"input {name!r} of a program has no type")
+    if not isinstance(array, np.ndarray) or array.dtype != type_.dtype.numpy:
+        raise DTypeError(
+            f"input {name!r} takes an array of another element type",
+            got=str(getattr(array, "dtype", type(array).__name__)),
+            expected=str(type_.dtype),
+        )
+    if array.shape != type_.sizes:
+        raise ShapeError(
+            f"input {name!r} takes an array of another shape",
+            got=str(array.shape),
+            expected=str(type_.sizes),
+        )
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ArgumentError(
+            f"input {name!r} takes an array that is contiguous and aligned",
+            got=f"strides {array.strides}",
+            mend="Pass np.ascontiguousarray(array)",
+        )

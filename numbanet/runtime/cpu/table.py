@@ -1,0 +1,86 @@
+"""A program as the table that the walker reads: rows, and the words of their arguments."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from numbanet.kernels.cpu.compile import compile_kernel, pack_word
+from numbanet.kernels.cpu.walk import (
+    COLUMNS,
+    ENDS_WITH_BARRIER,
+    ENTRY,
+    IS_SHARED,
+    TILES,
+    WORDS,
+)
+from numbanet.plan.program import Address, Buffer, Launch
+from numbanet.runtime.cpu.memory import aligned
+from numbanet.runtime.cpu.sharing import is_worth_sharing
+
+_WORD_BYTES = 8
+
+
+class Table:
+    """Rows for ``launches``, compiled; addresses are filled in by `place`.
+
+    Attributes
+    ----------
+    address, length : int
+        Of the rows.
+    is_shared : bool
+        Whether any row needs more than one thread.
+    """
+
+    def __init__(self, launches: Sequence[Launch]) -> None:
+        self._launches = [launch for launch in launches if launch.tiles > 0]
+        self.length = len(self._launches)
+        self._rows = _words(self.length * COLUMNS).reshape(-1, COLUMNS)
+        self.address = self._rows.ctypes.data
+        self._arguments = _words(sum(len(each.arguments) for each in self._launches))
+        self._uses = self._fill()
+        self.is_shared = False
+
+    def place(self, buffer: Buffer, address: int) -> None:
+        """Let every argument that lies in ``buffer`` know where that is."""
+        if buffer in self._uses:
+            positions, offsets = self._uses[buffer]
+            self._arguments[positions] = offsets + address
+
+    def share(self, threads: int) -> None:
+        """Decide which rows all threads do together, and where they must meet."""
+        shared = [is_worth_sharing(launch, threads) for launch in self._launches]
+        self.is_shared = any(shared)
+        # The row after the last is the first, of the next step. After the last row of a run
+        # all meet too, so that nobody still reads the table when the run is over.
+        following = [*shared[1:], True] if self.is_shared else shared
+        self._rows[:, IS_SHARED] = shared
+        self._rows[:, ENDS_WITH_BARRIER] = np.logical_or(shared, following)
+
+    def _fill(self) -> dict[Buffer, tuple[np.ndarray, np.ndarray]]:
+        """Write all but addresses; where those go, and with what offsets, comes back."""
+        uses: dict[Buffer, list[tuple[int, int]]] = defaultdict(list)
+        position = 0
+        for row, launch in zip(self._rows, self._launches, strict=True):
+            row[ENTRY] = compile_kernel(launch.kernel).address
+            row[TILES] = launch.tiles
+            row[WORDS] = self._arguments.ctypes.data + position * _WORD_BYTES
+            pairs = zip(launch.kernel.signature, launch.arguments, strict=True)
+            for type_, argument in pairs:
+                if isinstance(argument, Address):
+                    uses[argument.buffer].append((position, argument.offset))
+                else:
+                    self._arguments[position] = pack_word(type_, argument)
+                position += 1
+        return {
+            buffer: (np.array(places)[:, 0], np.array(places, dtype=np.int64)[:, 1])
+            for buffer, places in uses.items()
+        }
+
+
+def _words(count: int) -> np.ndarray:
+    words = aligned(count * _WORD_BYTES).view(np.int64)
+    words[:] = 0
+    return words
