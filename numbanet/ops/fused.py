@@ -152,6 +152,11 @@ def fused_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]] | None:
     return None if rule is None else (rule(node), node.inputs)
 
 
+def is_fusable(op: Op) -> bool:
+    """Whether nodes of ``op`` have a fused form."""
+    return op is FUSED or op.is_elementwise or op.name in _FORMS
+
+
 def _elementwise_form(node: Node) -> tuple[FusedAttrs, tuple[Value, ...]]:
     """One step; single constants are written into the program, and no value is read twice."""
     numbers = {value: number_step(value) for value in node.inputs}
