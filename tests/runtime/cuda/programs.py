@@ -56,6 +56,11 @@ OUT_OF_BOUNDS = Kernel(
 )
 
 
+def launch_of(kernel, arguments, tiles, path) -> Launch:
+    op = f"{kernel.name}_op"
+    return Launch(kernel, arguments, tiles=tiles, op=op, path=path, nbytes=0, flops=0)
+
+
 def multiply_add(weight: Variable, constant: np.ndarray) -> Program:
     """``y = x * w + c``, then ``w = w + 1``, for vectors of one length."""
     n = constant.size
@@ -68,14 +73,14 @@ def multiply_add(weight: Variable, constant: np.ndarray) -> Program:
     product = Address(arena, 256)
     tiles = -(-n // THREADS)
 
-    def launch(kernel, writes, *arguments):
-        return Launch(kernel, arguments, (writes,), tiles, kernel.name, "dense", 0, 0)
+    def launch(kernel, *arguments):
+        return launch_of(kernel, arguments, tiles, "dense")
 
     return Program(
         launches=(
-            launch(MULTIPLY, 2, Address(x), Address(w), product, n),
-            launch(ADD, 2, product, Address(c), Address(y), n),
-            launch(INCREMENT, 0, Address(w), 1.0, n),
+            launch(MULTIPLY, Address(x), Address(w), product, n),
+            launch(ADD, product, Address(c), Address(y), n),
+            launch(INCREMENT, Address(w), 1.0, n),
         ),
         buffers=(x, w, c, arena, y),
         inputs={"x": x},
@@ -87,5 +92,5 @@ def multiply_add(weight: Variable, constant: np.ndarray) -> Program:
 def failing() -> Program:
     """A kernel of the layer ``net/bad`` that writes far outside of its memory."""
     arena = Buffer("arena", "arena", 256)
-    launch = Launch(OUT_OF_BOUNDS, (Address(arena), 0), (0,), 1, "bad_op", "net/bad", 0, 0)
+    launch = launch_of(OUT_OF_BOUNDS, (Address(arena), 0), 1, "net/bad")
     return Program((launch,), (arena,), {}, {}, {})

@@ -174,7 +174,7 @@ def test_memory_is_given_back(device, driver):
 
 
 def test_a_failing_kernel_names_its_layer(device):
-    with pytest.raises(DeviceError, match="net/bad: kernel out_of_bounds of bad_op"):
+    with pytest.raises(DeviceError, match="net/bad: kernel out_of_bounds of out_of_bounds_op"):
         device.load(failing()).run()
 
 
