@@ -196,6 +196,8 @@ def _infer_batch_norm(
 ) -> tuple[TensorType, ...]:
     names = ("gamma", "beta", "running_mean", "running_var")
     _check_vectors("batch_norm", x, *zip(names, vectors, strict=True))
+    if 0 in x.shape:
+        raise ShapeError("batch_norm() of no samples", got=str(x), expected="at least one")
     return (x, *vectors)
 
 
