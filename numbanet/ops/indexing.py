@@ -186,7 +186,11 @@ def _infer_scatter_add(attrs: ScatterAddAttrs, g: TensorType, ids: TensorType) -
 
 def _infer_argmax(attrs: ArgmaxAttrs, x: TensorType) -> TensorType:
     if not x.shape[attrs.axis]:
-        raise ShapeError(f"argmax() over axis {attrs.axis}, which is empty", got=str(x))
+        raise ShapeError(
+            f"argmax() over axis {attrs.axis}",
+            got=str(x),
+            expected="a size there that is known and not zero",
+        )
     shape = x.shape[: attrs.axis] + x.shape[attrs.axis + 1 :]
     return TensorType(shape, DType.INT64)
 
