@@ -17,43 +17,12 @@ from dataclasses import dataclass
 from itertools import product as pairs
 from typing import Protocol
 
-from numbanet.ops.expression import Expression
+from numbanet.kernels.cuda.tiling import Tiling
 from numbanet.kernels.source import render
+from numbanet.ops.expression import Expression
 
 PADDING = 4
 """Numbers between rows of a tile that is stored across: a warp's stores meet other banks."""
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """``rows x columns`` of the result a block, ``depth`` terms of the sums a stage.
-
-    Attributes
-    ----------
-    thread_rows, thread_columns : int
-        What one thread computes: in quads of four, spread over the tile.
-    unroll : int
-        Terms that the innermost loop's text holds.
-    """
-
-    rows: int
-    columns: int
-    depth: int
-    thread_rows: int
-    thread_columns: int
-    unroll: int
-
-    @property
-    def threads_down(self) -> int:
-        return self.rows // self.thread_rows
-
-    @property
-    def threads_across(self) -> int:
-        return self.columns // self.thread_columns
-
-    @property
-    def threads(self) -> int:
-        return self.threads_down * self.threads_across
 
 
 class Operand(Protocol):
@@ -439,7 +408,7 @@ class _Writer:
 
 
 def _quads(x: str, start: int, count: int, extent: int) -> Iterator[str]:
-    """Shared memory, from ``start`` numbers after quad ``{x}_at`` on, to ``count`` registers."""
+    """Shared memory, ``start`` numbers after quad ``{x}_at``, to ``count`` registers."""
     quad = min(4, count)
     for i in range(count):
         if i % quad == 0:

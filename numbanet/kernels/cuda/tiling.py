@@ -1,0 +1,141 @@
+"""How a product is cut into tiles, chosen from its sizes alone.
+
+The choice never depends on the GPU at hand, so that sums have the same order on all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from numbanet.ir import DType
+from numbanet.kernels.cuda.simulate import SIMULATED
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """``rows x columns`` of the result a block, ``depth`` terms of the sums a stage.
+
+    Attributes
+    ----------
+    thread_rows, thread_columns : int
+        What one thread computes: in quads of four, spread over the tile.
+    unroll : int
+        Terms that the innermost loop's text holds.
+    """
+
+    rows: int
+    columns: int
+    depth: int
+    thread_rows: int
+    thread_columns: int
+    unroll: int
+
+    @property
+    def threads_down(self) -> int:
+        return self.rows // self.thread_rows
+
+    @property
+    def threads_across(self) -> int:
+        return self.columns // self.thread_columns
+
+    @property
+    def threads(self) -> int:
+        return self.threads_down * self.threads_across
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tiling, and how many blocks share each tile's sums, ``chunk`` terms each."""
+
+    tiling: Tiling
+    splits: int
+    chunk: int
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """``resident`` blocks fit a multiprocessor, which then reaches ``share`` of its peak."""
+
+    tiling: Tiling
+    resident: int
+    share: float
+
+
+_SIXTEENTH = (
+    _Choice(Tiling(64, 64, 16, 4, 4, 4), 3, 0.65),
+    _Choice(Tiling(32, 32, 16, 4, 4, 4), 10, 0.5),
+    _Choice(Tiling(64, 16, 16, 4, 4, 4), 10, 0.4),
+    _Choice(Tiling(16, 64, 16, 4, 4, 4), 10, 0.4),
+)
+_CHOICES = {
+    DType.FLOAT32: (
+        _Choice(Tiling(128, 128, 8, 8, 8, 2), 2, 0.9),
+        _Choice(Tiling(128, 64, 16, 8, 8, 2), 3, 0.85),
+        _Choice(Tiling(64, 128, 16, 8, 8, 2), 3, 0.85),
+        *_SIXTEENTH,
+    ),
+    DType.FLOAT64: _SIXTEENTH,
+}
+_SIMULATED = _Choice(Tiling(8, 8, 8, 2, 2, 1), 1, 1.0)
+"""The simulator's threads are slow: few of them, and several tiles in small tests."""
+
+_MULTIPROCESSORS = 132
+_LANES = 128
+"""Fused multiply-adds that a multiprocessor finishes in a cycle."""
+_STAGE_CYCLES = 600
+"""What a stage takes at the least: memory answers, everybody meets at the barrier."""
+_SUM_CYCLES = 3000
+"""What adding up split sums costs: one more launch, and the partial sums' way to memory."""
+_MOST_SPLITS = 64
+
+
+def tilings(dtype: DType) -> tuple[Tiling, ...]:
+    """All tilings that `choose` chooses from."""
+    return tuple(choice.tiling for choice in _choices(dtype))
+
+
+def choose(rows: int, columns: int, terms: int, count: int, dtype: DType) -> Plan:
+    """The fastest plan, by a rough estimate, for ``count`` products of these sizes."""
+    plans = (
+        (_estimate(choice, splits, rows, columns, terms, count), choice.tiling, splits)
+        for choice in _choices(dtype)
+        for splits in _splits(choice.tiling, terms)
+    )
+    _, tiling, splits = min(plans, key=lambda plan: plan[0])
+    return divide(tiling, splits, terms)
+
+
+def divide(tiling: Tiling, splits: int, terms: int) -> Plan:
+    """At most ``splits`` chunks of whole stages that cover ``terms``."""
+    stages = max(1, math.ceil(terms / tiling.depth))
+    chunk = math.ceil(stages / splits) * tiling.depth
+    return Plan(tiling, max(1, math.ceil(terms / chunk)), chunk)
+
+
+def _choices(dtype: DType) -> tuple[_Choice, ...]:
+    return (_SIMULATED,) if SIMULATED else _CHOICES[dtype]
+
+
+def _splits(tiling: Tiling, terms: int) -> list[int]:
+    """Powers of two that leave every block four stages or more."""
+    most = min(_MOST_SPLITS, terms // (4 * tiling.depth))
+    return [1 << i for i in range(max(1, most.bit_length()))]
+
+
+def _estimate(
+    choice: _Choice, splits: int, rows: int, columns: int, terms: int, count: int
+) -> float:
+    """Cycles, if blocks come in rounds that each fill the machine as far as they can."""
+    tiling = choice.tiling
+    tiles = math.ceil(rows / tiling.rows) * math.ceil(columns / tiling.columns)
+    blocks = tiles * count * splits
+    rounds = math.ceil(blocks / (_MULTIPROCESSORS * choice.resident))
+    together = min(choice.resident, math.ceil(blocks / _MULTIPROCESSORS))
+    work = together * tiling.rows * tiling.columns * tiling.depth / (_LANES * choice.share)
+    stages = divide(tiling, splits, terms).chunk // tiling.depth
+    cycles = rounds * stages * max(work, _STAGE_CYCLES)
+    if splits == 1:
+        return cycles
+    written = splits * rows * columns * count / (_MULTIPROCESSORS * _LANES)
+    return cycles + _SUM_CYCLES + 2 * written
