@@ -1,9 +1,9 @@
 """Layout: transposes sink towards the results, meet their inverses and vanish.
 
 The image ops are channels-last. A model written channels-first records transposes around each
-of them, with elementwise ops in between. Sinking a transpose below an elementwise op, a reduction,
-a pad or a slice brings it to the next image op's, which undoes it; so at most the edges of the
-graph move data. The backward pass is in the same graph and is mended by the same walk.
+of them, with elementwise ops in between. Sinking a transpose below an elementwise op, a
+reduction, a pad or a slice brings it to the next image op's, which undoes it; so at most the
+edges of the graph move data. The same walk mends the backward pass, which is in the same graph.
 """
 
 from __future__ import annotations
