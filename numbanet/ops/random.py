@@ -176,7 +176,9 @@ def _reference(
     attrs: DropoutAttrs, x: np.ndarray, seed: np.ndarray, step: np.ndarray
 ) -> np.ndarray:
     positions = np.arange(x.size).reshape(x.shape)
-    drawn = philox_uniform(int(seed), int(step), attrs.stream, positions)
+    # In a fused node, seed and step come broadcast to the whole shape.
+    key = (int(seed.flat[0]), int(step.flat[0])) if x.size else (0, 0)
+    drawn = philox_uniform(*key, attrs.stream, positions)
     # The rate and the scale are rounded as a kernel of this dtype rounds them.
     is_kept = drawn >= x.dtype.type(attrs.rate)
     return np.where(is_kept, x * x.dtype.type(1 / (1 - attrs.rate)), x.dtype.type(0))

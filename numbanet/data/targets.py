@@ -1,0 +1,69 @@
+"""Targets on the host: checked before anything indexes with them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbanet.data.arrays import as_array, to_type
+from numbanet.errors import DataError
+from numbanet.ir import TensorType
+
+
+def labels(y: object, type_: TensorType, classes: int, name: str) -> np.ndarray:
+    """Class labels as int64 in ``0 .. classes - 1``, of shape ``type_.shape``.
+
+    A column ``(n, 1)`` is taken for ``(n,)``.
+
+    Raises
+    ------
+    DataError
+        On labels that are not integers, not of that shape, or out of range.
+    """
+    array = as_array(y, name)
+    if array.ndim == type_.rank + 1 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.dtype.kind not in "iu":
+        raise DataError(
+            f"{name}: class labels are integers",
+            got=f"dtype {array.dtype}",
+            mend="Convert them with y.astype('int64'); for one-hot rows use "
+            "loss='categorical_crossentropy'",
+        )
+    _check_shape(array, type_, name)
+    if array.size and not (array.min() >= 0 and array.max() < classes):
+        raise DataError(
+            f"{name}: labels out of range",
+            got=f"{array.min()} .. {array.max()}",
+            expected=f"0 .. {classes - 1}, as the output has {classes} classes",
+        )
+    return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def numbers(y: object, type_: TensorType, name: str) -> np.ndarray:
+    """Floating-point targets of ``type_``; ``(n,)`` is taken for a column ``(n, 1)``."""
+    array = as_array(y, name)
+    if array.ndim == type_.rank - 1 and type_.shape[-1] == 1:
+        array = array[..., None]
+    _check_shape(array, type_, name)
+    return to_type(array, type_.dtype, name)
+
+
+def probabilities(y: object, type_: TensorType, name: str) -> np.ndarray:
+    """Targets in [0, 1]."""
+    array = numbers(y, type_, name)
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise DataError(
+            f"{name}: targets out of range",
+            got=f"{array.min():g} .. {array.max():g}",
+            expected="0 .. 1",
+        )
+    return array
+
+
+def _check_shape(array: np.ndarray, type_: TensorType, name: str) -> None:
+    if array.ndim != type_.rank or array.shape[1:] != type_.shape[1:]:
+        raise DataError(
+            f"{name}: targets do not fit the output",
+            got=str(array.shape),
+            expected=str(type_.shape),
+        )

@@ -1,0 +1,237 @@
+"""How parameters get their first numbers. Keras's names and formulas.
+
+Every initializer draws from one seeded NumPy generator (`set_seed`), unless it was given a seed
+of its own, so that a script builds the same model each time it runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from numbanet.errors import ArgumentError
+
+Fans = tuple[int, int]
+"""Numbers of inputs and outputs that one element of a layer connects."""
+
+
+Choice = TypeVar("Choice")
+
+
+class _Source:
+    """The generator that initializers, shuffles and dropout seeds share."""
+
+    generator: np.random.Generator = np.random.default_rng(0)
+
+
+def set_seed(seed: int) -> None:
+    """Seed everything that numbanet draws on the host from now on.
+
+    That is: initial weights, and the default seeds of shuffles and dropout. A process starts as
+    if ``set_seed(0)`` had been called.
+    """
+    _Source.generator = np.random.default_rng(seed)
+
+
+def draw_seed() -> int:
+    """A fresh seed from the shared generator, for a stream that lives elsewhere."""
+    return int(_Source.generator.integers(2**31))
+
+
+class Initializer:
+    """Base of initializers: ``initializer(shape, fans)`` gives float64 numbers.
+
+    Subclasses implement ``draw(generator, shape, fans)``.
+    """
+
+    seed: int | None = None
+
+    def __call__(self, shape: tuple[int, ...], fans: Fans) -> np.ndarray:
+        own = self.seed is not None
+        generator = np.random.default_rng(self.seed) if own else _Source.generator
+        return self.draw(generator, shape, fans)
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        raise NotImplementedError(f"{type(self).__name__} does not implement draw()")
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """Every element is ``value``."""
+
+    value: float = 0.0
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        return np.full(shape, self.value)
+
+
+@dataclass(frozen=True)
+class Zeros(Constant):
+    """Every element is 0."""
+
+
+@dataclass(frozen=True)
+class Ones(Constant):
+    """Every element is 1."""
+
+    value: float = 1.0
+
+
+@dataclass(frozen=True)
+class RandomNormal(Initializer):
+    """Normal numbers."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+    seed: int | None = None
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        return generator.normal(self.mean, self.stddev, shape)
+
+
+@dataclass(frozen=True)
+class RandomUniform(Initializer):
+    """Uniform numbers in [minval, maxval)."""
+
+    minval: float = -0.05
+    maxval: float = 0.05
+    seed: int | None = None
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        return generator.uniform(self.minval, self.maxval, shape)
+
+
+@dataclass(frozen=True)
+class VarianceScaling(Initializer):
+    """Numbers whose variance is ``scale / n``, ``n`` being a fan.
+
+    Parameters
+    ----------
+    scale : float
+    mode : {"fan_in", "fan_out", "fan_avg"}
+    distribution : {"truncated_normal", "untruncated_normal", "uniform"}
+        A truncated normal is redrawn outside of two standard deviations, and widened so that
+        its variance is right.
+    seed : int, optional
+        Draw from a generator of its own.
+    """
+
+    scale: float = 1.0
+    mode: str = "fan_in"
+    distribution: str = "truncated_normal"
+    seed: int | None = None
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        counts = {"fan_in": fans[0], "fan_out": fans[1], "fan_avg": (fans[0] + fans[1]) / 2}
+        variance = self.scale / max(1.0, _choose("mode", self.mode, counts))
+        deviation = math.sqrt(variance)
+        draws = {
+            "uniform": lambda: generator.uniform(-1.0, 1.0, shape) * math.sqrt(3 * variance),
+            "untruncated_normal": lambda: generator.normal(0.0, deviation, shape),
+            "truncated_normal": lambda: _truncated(generator, shape) * deviation,
+        }
+        return _choose("distribution", self.distribution, draws)()
+
+
+_TRUNCATED_DEVIATION = 0.87962566103423978
+"""Standard deviation of a unit normal cut off at two deviations."""
+
+
+def _truncated(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    numbers = generator.normal(size=shape)
+    outside = np.abs(numbers) > 2.0
+    while outside.any():
+        numbers[outside] = generator.normal(size=int(outside.sum()))
+        outside = np.abs(numbers) > 2.0
+    return numbers / _TRUNCATED_DEVIATION
+
+
+def _choose(argument: str, name: str, choices: Mapping[str, Choice]) -> Choice:
+    if name not in choices:
+        raise ArgumentError(
+            f"unknown {argument}", got=repr(name), expected=" or ".join(map(repr, choices))
+        )
+    return choices[name]
+
+
+@dataclass(frozen=True)
+class GlorotUniform(VarianceScaling):
+    """Uniform, variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
+
+    mode: str = "fan_avg"
+    distribution: str = "uniform"
+
+
+@dataclass(frozen=True)
+class GlorotNormal(VarianceScaling):
+    """Truncated normal, variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
+
+    mode: str = "fan_avg"
+
+
+@dataclass(frozen=True)
+class HeUniform(VarianceScaling):
+    """Uniform, variance 2 / fan_in (He et al., 2015)."""
+
+    scale: float = 2.0
+    distribution: str = "uniform"
+
+
+@dataclass(frozen=True)
+class HeNormal(VarianceScaling):
+    """Truncated normal, variance 2 / fan_in (He et al., 2015)."""
+
+    scale: float = 2.0
+
+
+@dataclass(frozen=True)
+class LecunNormal(VarianceScaling):
+    """Truncated normal, variance 1 / fan_in (LeCun et al., 1998)."""
+
+
+@dataclass(frozen=True)
+class LecunUniform(VarianceScaling):
+    """Uniform, variance 1 / fan_in (LeCun et al., 1998)."""
+
+    distribution: str = "uniform"
+
+
+InitializerLike = str | Initializer | Callable[[tuple[int, ...], Fans], np.ndarray]
+
+_NAMES: dict[str, type[Initializer]] = {
+    "zeros": Zeros,
+    "ones": Ones,
+    "random_normal": RandomNormal,
+    "random_uniform": RandomUniform,
+    "glorot_uniform": GlorotUniform,
+    "glorot_normal": GlorotNormal,
+    "he_uniform": HeUniform,
+    "he_normal": HeNormal,
+    "lecun_uniform": LecunUniform,
+    "lecun_normal": LecunNormal,
+}
+
+
+def get(identifier: InitializerLike) -> Callable[[tuple[int, ...], Fans], np.ndarray]:
+    """The initializer of a name such as ``"he_normal"``; a callable is returned as it is."""
+    if not isinstance(identifier, str):
+        return identifier
+    if identifier not in _NAMES:
+        raise ArgumentError(
+            "unknown initializer", got=repr(identifier), expected=", ".join(_NAMES)
+        )
+    return _NAMES[identifier]()

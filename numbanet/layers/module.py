@@ -1,0 +1,304 @@
+"""Modules: what owns parameters and records ops. Layers and models are modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValueError
+from numbanet.initializers import Fans
+from numbanet.ir import DType, Value, Variable, current_path, scope
+from numbanet.layers.structure import flatten, map_leaves
+from numbanet.ops.shapes import RESHAPE, ReshapeAttrs
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One application of a module to values."""
+
+    module: Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        leaves = flatten([self.args, self.kwargs])
+        return tuple(leaf for leaf in leaves if isinstance(leaf, Value))
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Which output of which call a value is."""
+
+    call: Call
+    position: int
+
+
+# A model is found by walking back from its outputs, call by call. An entry refers to values
+# upstream of its key only, so it goes when its value goes.
+_ORIGINS: WeakKeyDictionary[Value, Origin] = WeakKeyDictionary()
+
+
+def origin_of(value: Value) -> Origin | None:
+    """The outermost call that returned ``value``; None for inputs and for lone ops."""
+    return _ORIGINS.get(value)
+
+
+class Module:
+    """Something with parameters that records ops when it is called on values.
+
+    A subclass implements ``forward``, and ``build`` if its parameters' shapes depend on what it
+    is called with. Modules and variables that are attributes (also in lists, tuples and dicts)
+    belong to it, in the order in which they were set.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default the name of the attribute or the place in the model that holds the module.
+
+    Examples
+    --------
+    >>> class Residual(Module):
+    ...     def __init__(self, units):
+    ...         super().__init__()
+    ...         self.inner = Dense(units, activation="relu")
+    ...
+    ...     def forward(self, x):
+    ...         return x + self.inner(x)
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not name or "/" in name):
+            raise ArgumentError(
+                "a layer's name is not empty and has no '/'", got=repr(name), mend="Rename it"
+            )
+        self._given_name = name
+        self._found_name: str | None = None
+        self._is_built = False
+        self._is_trainable = True
+
+    # What subclasses write.
+
+    def build(self, *args: Any, **kwargs: Any) -> None:
+        """Create parameters; called once, with what ``forward`` is about to be called with."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Record the module's ops and return its output values."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward()")
+
+    # Names.
+
+    @property
+    def name(self) -> str:
+        """The given name, else the one found where the module is held, else its class's."""
+        return self._given_name or self._found_name or self.class_name
+
+    @property
+    def class_name(self) -> str:
+        """The name that an instance gets by default: ``max_pooling2d``."""
+        return snake_case(type(self).__name__)
+
+    @property
+    def has_own_name(self) -> bool:
+        """Whether the name was given by the user."""
+        return self._given_name is not None
+
+    def find_name(self, name: str) -> None:
+        """Take ``name`` from a holder unless there is one already: the first holder wins."""
+        if self._given_name is None and self._found_name is None:
+            self._found_name = name
+
+    # Calling.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Record this module on values; see ``forward``."""
+        return self.call_as(self.name, *args, **kwargs)
+
+    def call_as(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call under another name: a model's own name for a layer that it shares."""
+        with scope(name):
+            self._check_arguments(args, kwargs)
+            outputs = self.record(*args, **kwargs)
+        return self._with_origins(Call(self, args, kwargs), outputs)
+
+    def record(self, *args: Any, **kwargs: Any) -> Any:
+        """Build if that was not done, and record ``forward`` under the open scope as it is."""
+        for key, child in self.children().items():
+            child.find_name(key)
+        if not self._is_built:
+            self.build(*args, **kwargs)
+            self._is_built = True
+        return self.forward(*args, **kwargs)
+
+    def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for leaf in flatten([args, kwargs]):
+            if isinstance(leaf, np.ndarray):
+                raise SymbolicValueError(
+                    f"{self.label} is called on symbolic values while a model is built",
+                    got=f"a NumPy array of shape {leaf.shape}",
+                    mend="Build a model and call its predict(array)",
+                )
+
+    def _with_origins(self, call: Call, outputs: Any) -> Any:
+        given = set(call.inputs)
+
+        def own(leaf: Any) -> Any:
+            # A module that returns its input still is a step of the model.
+            return _again(leaf) if leaf in given else leaf
+
+        outputs = map_leaves(own, outputs)
+        for position, leaf in enumerate(flatten(outputs)):
+            if isinstance(leaf, Value):
+                _ORIGINS[leaf] = Origin(call, position)
+        return outputs
+
+    @property
+    def label(self) -> str:
+        """How messages call it: ``Dense 'fc1'``, with the path while it records."""
+        return f"{type(self).__name__} {current_path() or self.name!r}"
+
+    # What it owns.
+
+    def parameter(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Callable[[tuple[int, ...], Fans], np.ndarray],
+        *,
+        dtype: DType = DType.FLOAT32,
+        fans: Fans = (1, 1),
+        trainable: bool = True,
+    ) -> Variable:
+        """A new variable with numbers from ``initializer``."""
+        if not dtype.is_floating:
+            raise DTypeError(
+                f"{self.label} takes floating-point values",
+                got=dtype.value,
+                mend="Convert them with ops.cast(x, 'float32')",
+            )
+        numbers = np.asarray(initializer(shape, fans), dtype=dtype.numpy)
+        return Variable(numbers, f"{current_path() or self.name}/{name}", trainable=trainable)
+
+    def children(self) -> dict[str, Module]:
+        """The modules held directly, by name."""
+        return dict(_members(self, Module))
+
+    def variables(self) -> dict[str, Variable]:
+        """All variables by path (``"encoder/conv1/kernel"``), each once, in a fixed order."""
+        named: dict[str, Variable] = {}
+        seen: set[Variable] = set()
+        for path, module in walk(self):
+            for key, variable in _members(module, Variable):
+                if variable not in seen:
+                    seen.add(variable)
+                    named[f"{path}/{key}" if path else key] = variable
+        return named
+
+    def trainable_variables(self) -> dict[str, Variable]:
+        """The variables that an optimizer may change: none below a frozen module."""
+        frozen = {
+            variable
+            for _, module in walk(self)
+            if not module._is_trainable
+            for variable in module.variables().values()
+        }
+        return {
+            path: variable
+            for path, variable in self.variables().items()
+            if variable.trainable and variable not in frozen
+        }
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the module. Set it before ``compile``.
+
+        A module below a frozen one is frozen too, whatever its own flag.
+        """
+        return self._is_trainable
+
+    @trainable.setter
+    def trainable(self, is_trainable: bool) -> None:
+        self._is_trainable = bool(is_trainable)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the parameters exist."""
+        return self._is_built
+
+    def count_params(self) -> int:
+        """Number of elements of all variables."""
+        return sum(variable.type.size for variable in self.variables().values())
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all variables' numbers, in the order of ``variables()``."""
+        return [variable.numpy() for variable in self.variables().values()]
+
+    def set_weights(self, weights: list[np.ndarray]) -> None:
+        """Replace all variables' numbers; all shapes are checked before any is changed."""
+        variables = self.variables()
+        shapes = [tuple(np.shape(array)) for array in weights]
+        expected = [variable.type.shape for variable in variables.values()]
+        if shapes != expected:
+            raise ArgumentError(
+                f"{self.label} cannot take these weights",
+                got=", ".join(map(str, shapes)) or "none",
+                expected=", ".join(f"{k} {v.type.shape}" for k, v in variables.items())
+                or "none",
+            )
+        for variable, array in zip(variables.values(), weights, strict=True):
+            variable.assign(array)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _again(value: Value) -> Value:
+    """The same numbers as another value, at no cost: a reshape is a view."""
+    sizes = value.shape[1:]
+    target = tuple(size for size in ((-1, *sizes) if value.rank else ()) if size is not None)
+    return RESHAPE(value, attrs=ReshapeAttrs(target))
+
+
+def walk(module: Module) -> Iterator[tuple[str, Module]]:
+    """``module`` and all modules below it with their paths, parents first."""
+    stack: list[tuple[str, Module, tuple[Module, ...]]] = [("", module, ())]
+    while stack:
+        path, each, above = stack.pop()
+        if each in above:
+            raise GraphError(
+                f"{type(each).__name__} {each.name!r} contains itself",
+                mend="Add another instance, or call the same layer twice in a Model",
+            )
+        yield path, each
+        below = [
+            (f"{path}/{key}" if path else key, child, (*above, each))
+            for key, child in each.children().items()
+        ]
+        stack.extend(reversed(below))
+
+
+def snake_case(name: str) -> str:
+    """``MaxPooling2D`` -> ``max_pooling2d``, ``LeakyReLU`` -> ``leaky_relu``."""
+    name = name.replace("ReLU", "Relu")
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _members(module: Module, kind: type) -> Iterator[tuple[str, Any]]:
+    """Attributes of ``kind``, those in lists, tuples and dicts included."""
+    for key, attribute in vars(module).items():
+        if isinstance(attribute, kind):
+            yield key, attribute
+        elif isinstance(attribute, list | tuple):
+            for position, element in enumerate(attribute):
+                if isinstance(element, kind):
+                    yield f"{key}_{position}", element
+        elif isinstance(attribute, dict):
+            for name, element in attribute.items():
+                if isinstance(element, kind):
+                    yield f"{key}_{name}", element

@@ -1,0 +1,359 @@
+"""The model: layers between inputs and outputs, and how to train and use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numbanet import optimizers
+from numbanet.data import arrays
+from numbanet.errors import ArgumentError
+from numbanet.initializers import draw_seed
+from numbanet.ir import TensorType, Value
+from numbanet.layers.embedding import Embedding
+from numbanet.layers.module import Module, walk
+from numbanet.layers.structure import flatten, map_leaves
+from numbanet.models.description import describe
+from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
+from numbanet.models.functional import Topology, trace
+from numbanet.models.history import History
+from numbanet.models.ids import check_ids
+from numbanet.models.objective import LossSpec, MetricSpec, Objective, make_objective
+from numbanet.models.predictor import Predictor
+from numbanet.models.progress import Progress, Verbosity, show
+from numbanet.models.signature import Signature, input_types, make_signature
+from numbanet.models.trainer import DataSet, Trainer
+from numbanet.ops.leaf import input_value
+from numbanet.optimizers import Optimizer, OptimizerLike
+from numbanet.plan.program import Program
+from numbanet.runtime import get_device
+from numbanet.runtime.device import Device
+from numbanet.viz.summary import render
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What `Model.compile` was given."""
+
+    optimizer: Optimizer
+    loss: LossSpec
+    metrics: MetricSpec
+    loss_weights: Mapping[str, float] | Sequence[float] | None
+    device: Device
+
+
+class Model(Module):
+    """A model of one or several inputs and outputs.
+
+    Either what lies between ``inputs`` and ``outputs``, or a subclass with a ``forward``.
+
+    Parameters
+    ----------
+    inputs, outputs : Value, or list or dict of them
+        Inputs come from `Input`, outputs from calling layers. Neither for a subclass.
+    name : str, optional
+
+    Raises
+    ------
+    GraphError
+        If the outputs depend on an input that is not among ``inputs``.
+
+    Examples
+    --------
+    >>> x = Input((28, 28, 1))
+    >>> h = Conv2D(8, 3, padding="same", activation="relu")(x)
+    >>> h = Add()([h, Conv2D(8, 3, padding="same")(h)])
+    >>> model = Model(x, Dense(10, activation="softmax")(GlobalAveragePooling2D()(h)))
+    """
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self._topology: Topology | None = None
+        self._signature: Signature | None = None
+        self._compiled: Compiled | None = None
+        self._trainer: Trainer | None = None
+        self._predictor: Predictor | None = None
+        self._flags: tuple[bool, ...] = ()
+        if (inputs is None) != (outputs is None):
+            raise ArgumentError("a Model takes both inputs and outputs, or neither")
+        if inputs is not None:
+            self._set_topology(trace(inputs, outputs), outputs)
+        elif type(self).forward is Model.forward:
+            raise ArgumentError(
+                "a Model needs inputs and outputs", mend="Or subclass it and write forward()"
+            )
+
+    def _set_topology(self, topology: Topology, outputs: Any) -> None:
+        self._topology = topology
+        names = list(topology.outputs)
+        self._signature = make_signature(topology.inputs, outputs, names)
+
+    # Structure.
+
+    def children(self) -> dict[str, Module]:
+        """The layers by name."""
+        return super().children() if self._topology is None else self._topology.layers
+
+    @property
+    def layers(self) -> list[Module]:
+        """The layers, in order."""
+        return list(self.children().values())
+
+    def __getitem__(self, name: str) -> Module:
+        """The layer of this name."""
+        found = self.children()
+        if name not in found:
+            raise ArgumentError(f"no layer {name!r}", expected=", ".join(found) or "no layers")
+        return found[name]
+
+    @property
+    def topology(self) -> Topology | None:
+        """The recorded steps of a functional model; None for others."""
+        return self._topology
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs by name, with the batch size unknown.
+
+        Raises
+        ------
+        ArgumentError
+            If no data has shown yet what the inputs are.
+        """
+        if self._signature is None:
+            raise ArgumentError(
+                f"{self.label} does not know its inputs yet",
+                mend="Start it with Input(shape), or call fit() or predict() on data first",
+            )
+        return self._signature
+
+    def forward(self, *args: Any) -> Any:
+        """Record all layers on new values, given as the model's inputs were."""
+        if self._topology is None:
+            raise NotImplementedError(f"{type(self).__name__} does not implement forward()")
+        names = list(self._topology.inputs)
+        given = args[0] if len(args) == 1 and isinstance(args[0], dict) else flatten(list(args))
+        if (isinstance(given, dict) and set(given) != set(names)) or len(given) != len(names):
+            raise ArgumentError(
+                f"{self.label} takes {len(names)} input(s)",
+                got=str(len(given)),
+                expected=", ".join(names),
+            )
+        ordered = [given[name] for name in names] if isinstance(given, dict) else given
+        outputs = dict(zip(self._topology.outputs, self._topology.record(ordered), strict=True))
+        return map_leaves(lambda name: outputs[name], self.signature.structure)
+
+    def record_on(self, inputs: Mapping[str, Value]) -> dict[str, Value]:
+        """Record the model on values by input name; its outputs by name."""
+        outputs = flatten(self.record(*inputs.values()))
+        return dict(zip(self.signature.outputs, outputs, strict=True))
+
+    def _settle(self, types: Mapping[str, TensorType]) -> None:
+        """Record once on inputs of these types, so that parameters and outputs are known."""
+        inputs = {name: input_value(name, t.shape, t.dtype) for name, t in types.items()}
+        self._signature = make_signature(inputs, self.record(*inputs.values()))
+
+    # Training.
+
+    def compile(
+        self,
+        optimizer: OptimizerLike = "sgd",
+        loss: LossSpec | None = None,
+        metrics: MetricSpec = (),
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
+        device: str | Device | None = None,
+    ) -> None:
+        """Say how to train.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str or Loss, or a list or dict of them
+            One for each output; a single one serves all.
+        metrics : list, or dict of lists by output
+            Names such as ``"accuracy"``, or `Metric` objects.
+        loss_weights : list or dict of float, optional
+            Factors of the outputs' losses in their sum.
+        device : str or Device, optional
+            ``"cpu"``, ``"cuda"``; by default a GPU where there is one.
+
+        Raises
+        ------
+        ArgumentError
+            On unknown names.
+        DeviceError
+            If the device cannot be used.
+        """
+        if loss is None:
+            raise ArgumentError("compile() needs a loss", mend="For example loss='mse'")
+        rule = optimizers.get(optimizer)
+        compiled = Compiled(rule, loss, metrics, loss_weights, get_device(device))
+        if self._signature is not None:
+            _objective(compiled, self._signature)
+        self._compiled = compiled
+        self._trainer = self._predictor = None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer given to ``compile``."""
+        return self._need_compiled().optimizer
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: Verbosity = "auto",
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, Any] | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+    ) -> History:
+        """Train on arrays.
+
+        Parameters
+        ----------
+        x, y : array_like, or list or dict of them
+            Inputs and targets; all of one length.
+        batch_size : int
+            The last batch of an epoch has what is left.
+        epochs : int
+        verbose : {"auto", 0, 1, 2}
+            0: silent; 1: a bar; 2: a line an epoch.
+        validation_split : float
+            Part of the data, its end, to validate on after each epoch instead of training.
+        validation_data : (x, y), optional
+        shuffle : bool
+            Draw a new order for each epoch.
+        seed : int, optional
+            Of the orders and of dropout. By default drawn from the generator of `set_seed`.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        DataError
+            On data that does not fit the model; nothing has changed then.
+        """
+        progress = Progress(verbose, epochs)
+        _require_positive(batch_size=batch_size, epochs=epochs)
+        data = self._data_set(x, y)
+        held_out = None if validation_data is None else self._data_set(*validation_data)
+        if validation_split:
+            if held_out is not None:
+                raise ArgumentError("give validation_split or validation_data, not both")
+            data, held_out = data.split(validation_split)
+        schedule = Schedule(
+            batch_size=min(batch_size, data.samples),
+            epochs=epochs,
+            shuffle=shuffle,
+            seed=draw_seed() if seed is None else seed,
+        )
+        return run_epochs(self._current_trainer(), data, held_out, schedule, progress)
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: Verbosity = 0,
+        return_dict: bool = False,
+    ) -> float | list[float] | dict[str, float]:
+        """Loss and metrics on arrays.
+
+        Returns
+        -------
+        float, list or dict
+            The loss; a list of loss and metrics if there are metrics; all by name if
+            ``return_dict``.
+        """
+        data = self._data_set(x, y)
+        size = EVALUATION_BATCH if batch_size is None else batch_size
+        _require_positive(batch_size=size)
+        logs = self._current_trainer().evaluate(data, min(size, data.samples))
+        if verbose and verbose != "auto":
+            print(show(logs))
+        if return_dict:
+            return logs
+        return list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+        """Outputs for arrays, as one array, or a list or dict as the model was made.
+
+        Needs no ``compile``; then runs on the default device.
+        """
+        inputs = self._inputs(x)
+        samples = arrays.common_length(inputs)
+        size = EVALUATION_BATCH if batch_size is None else batch_size
+        _require_positive(batch_size=size)
+        if self._predictor is None:
+            self._predictor = Predictor(self, self._device())
+        outputs = self._predictor.predict(inputs, samples, min(size, samples))
+        return map_leaves(lambda name: outputs[name], self.signature.structure)
+
+    def program(self, batch_size: int = 32, samples: int | None = None) -> Program:
+        """The planned program of a training step: print it to see launches and memory."""
+        trainer = self._current_trainer()
+        count = batch_size if samples is None else samples
+        return trainer.train_program(trainer.data_types(count), batch_size)
+
+    def summary(self) -> str:
+        """Print and return a table of layers, shapes, parameters, connections and costs."""
+        text = render(describe(self))
+        print(text)
+        return text
+
+    def _need_compiled(self) -> Compiled:
+        if self._compiled is None:
+            raise ArgumentError(
+                f"{self.label} is not compiled", mend="Call compile(optimizer, loss) first"
+            )
+        return self._compiled
+
+    def _device(self) -> Device:
+        return get_device(None) if self._compiled is None else self._compiled.device
+
+    def _inputs(self, x: Any) -> dict[str, np.ndarray]:
+        if self._signature is None:
+            takes_ids = any(isinstance(each, Embedding) for _, each in walk(self))
+            self._settle(input_types(x, takes_ids=takes_ids))
+        inputs = arrays.inputs(x, self.signature.inputs)
+        check_ids(inputs, self.signature.id_limits)
+        return inputs
+
+    def _data_set(self, x: Any, y: Any) -> DataSet:
+        compiled = self._need_compiled()
+        inputs = self._inputs(x)
+        objective = _objective(compiled, self.signature)
+        return DataSet(inputs, objective.prepare(y, self.signature.outputs))
+
+    def _current_trainer(self) -> Trainer:
+        """The trainer, made anew if layers were frozen or thawed since the last time."""
+        compiled = self._need_compiled()
+        flags = tuple(module.trainable for _, module in walk(self))
+        if self._trainer is None or flags != self._flags:
+            objective = _objective(compiled, self.signature)
+            self._trainer = Trainer(self, objective, compiled.optimizer, compiled.device)
+            self._predictor = None
+            self._flags = flags
+        return self._trainer
+
+
+def _objective(compiled: Compiled, signature: Signature) -> Objective:
+    return make_objective(
+        list(signature.outputs), compiled.loss, compiled.metrics, compiled.loss_weights
+    )
+
+
+def _require_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ArgumentError(f"{name} is a positive integer", got=repr(number))
