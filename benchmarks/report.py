@@ -19,9 +19,10 @@ def markdown(
 ) -> str:
     lines = ["# Benchmark", "", *_machine_lines(machine, limits), ""]
     lines += [
-        "Microseconds a step: median over interleaved rounds, and half the distance between the",
-        "quartiles. Each framework runs in its own process from the same weights and batches; the",
-        "losses of the first steps agreed before anything was timed. *Ratio*: to the best peer.",
+        "Microseconds a step: median over interleaved rounds, and half the distance between",
+        "the quartiles. Each framework runs in its own process from the same weights and",
+        "batches; the losses of the first steps agreed before anything was timed. *Ratio*: to",
+        "the best peer.",
         "",
     ]
     for name, found in results.items():

@@ -1,8 +1,8 @@
 """What is measured: models, batch sizes, initial weights and data, in no framework's terms.
 
 Weights are in PyTorch's layouts, the most widely known: linear ``[out, in]``, convolution
-``[out, in, height, width]``. Images are ``[batch, channels, height, width]``. Each peer converts
-once, before anything is timed.
+``[out, in, height, width]``. Images are ``[batch, channels, height, width]``. Each peer
+converts once, before anything is timed.
 """
 
 from __future__ import annotations

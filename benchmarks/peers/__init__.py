@@ -1,7 +1,7 @@
 """The frameworks that are measured, each a function from a task to a session.
 
-Modules are imported by name in a process of their own: two frameworks in one process would fight
-over the cores with their thread pools.
+Modules are imported by name in a process of their own: two frameworks in one process would
+fight over the cores with their thread pools.
 """
 
 PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {

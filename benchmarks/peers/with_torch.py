@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from benchmarks.session import Session, Task
 from benchmarks.workloads import Weights, resnet20_convolutions
@@ -20,7 +20,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(128, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.fc2(F.relu(self.fc1(x)))
+        return self.fc2(functional.relu(self.fc1(x)))
 
 
 class Autoencoder(nn.Module):
@@ -34,7 +34,7 @@ class Autoencoder(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         *hidden, last = self.layers.values()
         for layer in hidden:
-            x = F.relu(layer(x))
+            x = functional.relu(layer(x))
         return torch.sigmoid(last(x))
 
 
@@ -47,8 +47,8 @@ class Cnn(nn.Module):
         self.drop = nn.Dropout(0.25) if dropout else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.drop(F.max_pool2d(F.relu(self.conv1(x)), 2))
-        x = self.drop(F.max_pool2d(F.relu(self.conv2(x)), 2))
+        x = self.drop(functional.max_pool2d(functional.relu(self.conv1(x)), 2))
+        x = self.drop(functional.max_pool2d(functional.relu(self.conv2(x)), 2))
         return self.fc(x.flatten(1))
 
 
@@ -73,14 +73,14 @@ class ResNet20(nn.Module):
         self.fc = nn.Linear(64, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.units["stem_conv"](x))
+        x = functional.relu(self.units["stem_conv"](x))
         for stage in range(3):
             for block in range(3):
                 at = f"stage{stage}_block{block}"
-                y = F.relu(self.units[f"{at}_conv1"](x))
+                y = functional.relu(self.units[f"{at}_conv1"](x))
                 y = self.units[f"{at}_conv2"](y)
                 skip = f"{at}_skip_conv"
-                x = F.relu(y + (self.units[skip](x) if skip in self.units else x))
+                x = functional.relu(y + (self.units[skip](x) if skip in self.units else x))
         return self.fc(x.mean((2, 3)))
 
 
@@ -113,7 +113,9 @@ class Trainer:
             x = x.contiguous(memory_format=layout)
         self.x = list(x.split(workload.batch))
         self.y = list(torch.from_numpy(task.y).to(self.device).split(workload.batch))
-        self.loss = F.mse_loss if workload.model == "autoencoder" else F.cross_entropy
+        self.loss = (
+            functional.mse_loss if workload.model == "autoencoder" else functional.cross_entropy
+        )
         self.is_training = workload.kind == "train"
         self.model.train(self.is_training)
         self.optimizer = self._optimizer(task)

@@ -28,9 +28,7 @@ def compose(
         return None
     starts, moves = steps
     offset = inner.offset + sum(s * i for s, i in zip(inner.strides, starts, strict=True))
-    strides = tuple(
-        0 if move is None else inner.strides[move[0]] * move[1] for move in moves
-    )
+    strides = tuple(0 if move is None else inner.strides[move[0]] * move[1] for move in moves)
     return Access(offset, strides)
 
 
@@ -39,8 +37,8 @@ def _steps(
 ) -> tuple[list[int], list[tuple[int, int] | None]] | None:
     """Per axis of ``shape`` the first index, and per iteration axis the axis and step it walks.
 
-    Reading is by flat offset, so the offset is taken apart like a number in mixed radix. That is
-    exact as long as no digit overflows, which is checked.
+    Reading is by flat offset, so the offset is taken apart like a number in mixed radix. That
+    is exact as long as no digit overflows, which is checked.
     """
     strides = contiguous(shape).strides
     axes = [axis for axis in range(len(shape)) if shape[axis] > 1]

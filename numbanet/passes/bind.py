@@ -50,8 +50,6 @@ def _check(name: str, built: TensorType, known: TensorType) -> None:
         raise GraphError(f"input {name!r} needs known sizes", got=str(known))
     if known.dtype is not built.dtype:
         raise DTypeError(f"input {name!r}", got=str(known.dtype), expected=str(built.dtype))
-    fits = known.rank == built.rank and all(
-        expected in (None, size) for size, expected in zip(known.shape, built.shape, strict=True)
-    )
-    if not fits:
+    pairs = zip(known.shape, built.shape, strict=False)
+    if known.rank != built.rank or any(want not in (None, size) for size, want in pairs):
         raise ShapeError(f"input {name!r}", got=str(known.shape), expected=str(built.shape))

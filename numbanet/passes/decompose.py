@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from numbanet.errors import DeviceError, VerificationError
 from numbanet.ir import Graph, Node, Value, at_path, rebuild, rewrite
+from numbanet.ops.fused import FUSED
+from numbanet.ops.state import PACK
 
 MAX_ROUNDS = 16
 """How deeply ops may be made of ops; more is a rule that makes what it decomposes."""
@@ -16,7 +18,8 @@ def decompose(graph: Graph, native: frozenset[str]) -> Graph:
     ----------
     graph : Graph
     native : frozenset of str
-        Names of the ops that the device lowers. Elementwise and fused ones are understood.
+        Names of the ops that the device lowers. Elementwise and fused ones are understood, and
+        those that only place values in memory.
 
     Raises
     ------
@@ -32,7 +35,9 @@ def decompose(graph: Graph, native: frozenset[str]) -> Graph:
 
 def _is_composite(node: Node, native: frozenset[str]) -> bool:
     op = node.op
-    return not (op.is_leaf or op.is_elementwise or op.name in native or op.name == "fused")
+    is_memory_only = op is PACK or (op.view is not None and op.view(node) is not None)
+    is_known = op.is_leaf or op.is_elementwise or op is FUSED or is_memory_only
+    return not is_known and op.name not in native
 
 
 def _replace(

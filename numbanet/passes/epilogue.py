@@ -2,7 +2,8 @@
 
 Bias, activation, the gradient mask of an activation, a residual added: as long as the result is
 read only by the next elementwise op, that op is applied while the result is still in registers
-or cache, and the intermediate value is never stored.
+or cache, and the intermediate value is never stored. Elementwise ops that only feed such an op
+(the ``y > 0`` of a mask) move in with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from numbanet.ir import Graph, Node, Value, at_path, rewrite
-from numbanet.ops.expression import Expression, Step, identity, number_step
+from numbanet.ops.expression import Expression, Step, number_step
 from numbanet.ops.shapes import reshape
 
 MAX_STEPS = 16
@@ -20,47 +21,71 @@ MAX_STEPS = 16
 
 def epilogue(graph: Graph) -> Graph:
     """``graph`` with elementwise ops absorbed by the products and convolutions they follow."""
-    absorbed = _absorbed(graph)
+    plan = _Plan(graph)
 
     def absorb(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        position = absorbed.get(node)
-        return None if position is None else (_extend(node, inputs, position),)
+        position = plan.running.get(node)
+        if position is None:
+            return None
+        writer = _Writer(inputs[position].node, node.path)
+        return (writer.extended(node, inputs, position, plan.sides[node]),)
 
     return rewrite(graph, absorb)
 
 
-def _absorbed(graph: Graph) -> dict[Node, int]:
-    """Each node that is absorbed, and which of its inputs is the running result."""
-    kept = set(graph.results)
-    length: dict[Value, int] = {}
-    absorbed: dict[Node, int] = {}
-    for node in graph.nodes:
-        if hasattr(node.attrs, "epilogue") and len(node.outputs) == 1:
-            length[node.outputs[0]] = 0
-        elif node.op.is_elementwise and not node.op.is_leaf:
-            for position in reversed(range(len(node.inputs))):
-                value = node.inputs[position]
-                is_private = value not in kept and len(graph.consumers[value]) == 1
-                if is_private and length.get(value, MAX_STEPS) < MAX_STEPS and _fits(node, value):
-                    absorbed[node] = position
-                    length[node.outputs[0]] = length[value] + 1
-                    break
-    return absorbed
+class _Plan:
+    """What is absorbed, decided on the old graph.
+
+    ``running`` names for each absorbed op the input that is the product's running result, and
+    ``sides`` the inputs whose ops serve nobody else and can be computed along with it.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.kept = set(graph.results)
+        self.running: dict[Node, int] = {}
+        self.sides: dict[Node, frozenset[int]] = {}
+        length: dict[Value, int] = {}
+        for node in graph.nodes:
+            if hasattr(node.attrs, "epilogue") and len(node.outputs) == 1:
+                length[node.outputs[0]] = 0
+            elif _is_plain(node):
+                self._enter(node, length)
+
+    def _enter(self, node: Node, length: dict[Value, int]) -> None:
+        for position in reversed(range(len(node.inputs))):
+            value = node.inputs[position]
+            steps = length.get(value, MAX_STEPS) + 1
+            if steps <= MAX_STEPS and self._is_private(value) and self._fits(node, value):
+                others = (p for p in range(len(node.inputs)) if p != position)
+                self.running[node] = position
+                self.sides[node] = frozenset(p for p in others if self._is_side(node, p, value))
+                length[node.outputs[0]] = steps + len(self.sides[node])
+                return
+
+    def _is_private(self, value: Value) -> bool:
+        return value not in self.kept and len(self.graph.consumers[value]) == 1
+
+    def _fits(self, node: Node, value: Value) -> bool:
+        """Whether ``node`` changes ``value`` element by element, from what is at hand."""
+        if node.outputs[0].type != value.type:
+            return False
+        return all(other is value or _kind(other, value) is not None for other in node.inputs)
+
+    def _is_side(self, node: Node, position: int, value: Value) -> bool:
+        other = node.inputs[position]
+        if not self._is_private(other) or not _is_plain(other.node):
+            return False
+        return all(_kind(source, value) is not None for source in other.node.inputs)
 
 
-def _fits(node: Node, value: Value) -> bool:
-    """Whether ``node`` does one thing to each element of ``value``, from what is at hand."""
-    if node.outputs[0].type != value.type or _uses_index(node):
+def _is_plain(node: Node) -> bool:
+    """An elementwise op whose result does not depend on where the element lies."""
+    if not node.op.is_elementwise or node.op.is_leaf:
         return False
-    return all(
-        other is value or _kind(other, value) is not None for other in node.inputs
-    )
-
-
-def _uses_index(node: Node) -> bool:
     dtypes = tuple(value.dtype for value in node.inputs)
     step = Step(node.op, node.attrs, tuple(range(len(dtypes))), node.outputs[0].dtype)
-    return Expression(dtypes, (step,), (len(dtypes),)).uses_index
+    return not Expression(dtypes, (step,), (len(dtypes),)).uses_index
 
 
 def _kind(extra: Value, value: Value) -> str | None:
@@ -73,53 +98,86 @@ def _kind(extra: Value, value: Value) -> str | None:
     return "vector" if is_vector and extra.type.size == extra.type.sizes[-1] else None
 
 
-def _extend(node: Node, inputs: tuple[Value, ...], position: int) -> Value:
-    """The product behind ``inputs[position]`` with one more step in its epilogue."""
-    product = inputs[position].node
-    attrs: Any = product.attrs
-    known: Expression = attrs.epilogue or identity(product.outputs[0].dtype)
-    first = len(product.inputs) - len(known.inputs) + 1
-    extras = list(product.inputs[first:])
-    steps: list[Step] = []
-    arguments: list[tuple[str, int]] = []
-    for each, value in enumerate(inputs):
-        if each == position:
-            arguments.append(("running", 0))
-        elif (number := number_step(value)) is not None:
-            arguments.append(("step", len(steps)))
-            steps.append(number)
-        else:
-            extra = _as_extra(value, product.outputs[0], node.path)
-            if extra not in extras:
-                extras.append(extra)
-            arguments.append(("extra", extras.index(extra)))
-    dtypes = (known.inputs[0], *(extra.dtype for extra in extras))
-    # New extras push all steps' slots back.
-    shift = len(dtypes) - len(known.inputs)
-    moved = [_shifted(step, len(known.inputs), shift) for step in known.steps]
-    running = known.outputs[0]
-    running += shift if running >= len(known.inputs) else 0
-    base = len(dtypes) + len(moved)
-    slots = {"running": running, "extra": 1, "step": base}
-    slot = tuple(slots[kind] + (0 if kind == "running" else n) for kind, n in arguments)
-    applied = Step(node.op, node.attrs, slot, node.outputs[0].dtype)
-    expression = Expression(dtypes, (*moved, *steps, applied), (base + len(steps),))
-    inputs = (*product.inputs[:first], *extras)
-    path = node.path or product.path
-    made = product.op.node(*inputs, attrs=replace(attrs, epilogue=expression), path=path)
-    return made.outputs[0]
+class _Writer:
+    """Appends steps to the epilogue of a product.
 
+    Arguments of steps are kept as handles, ``("extra", n)`` or ``("step", n)``, until all extra
+    inputs are known and slots can be numbered.
+    """
 
-def _shifted(step: Step, first: int, shift: int) -> Step:
-    args = tuple(slot + shift if slot >= first else slot for slot in step.args)
-    return Step(step.op, step.attrs, args, step.dtype)
+    def __init__(self, product: Node, path: str) -> None:
+        self.product = product
+        self.path = path or product.path
+        self.attrs: Any = product.attrs
+        known: Expression | None = self.attrs.epilogue
+        taken = 0 if known is None else len(known.inputs) - 1
+        count = len(product.inputs) - taken
+        self.operands = product.inputs[:count]
+        self.extras = list(product.inputs[count:])
+        self.accumulated = product.outputs[0].dtype if known is None else known.inputs[0]
+        self.steps: list[tuple[Step, tuple[tuple[str, int], ...]]] = []
+        self.result = ("extra", -1)  # slot 0, the accumulated element
+        if known is not None:
+            for step in known.steps:
+                self._append(step, tuple(self._handle(slot, taken) for slot in step.args))
+            self.result = self._handle(known.outputs[0], taken)
 
+    def extended(
+        self, node: Node, inputs: tuple[Value, ...], position: int, sides: frozenset[int]
+    ) -> Value:
+        """The product with ``node`` at the end of its epilogue."""
+        arguments = tuple(
+            self.result if each == position else self._read(value, is_side=each in sides)
+            for each, value in enumerate(inputs)
+        )
+        self.result = self._apply(node, arguments)
+        attrs = replace(self.attrs, epilogue=self._expression())
+        operands = (*self.operands, *self.extras)
+        return self.product.op.node(*operands, attrs=attrs, path=self.path).outputs[0]
 
-def _as_extra(extra: Value, value: Value, path: str) -> Value:
-    kind = _kind(extra, value)
-    with at_path(path):
-        if kind == "number":
-            return reshape(extra, ())
-        if kind == "vector":
-            return reshape(extra, value.type.sizes[-1:])
-    return extra
+    def _read(self, value: Value, *, is_side: bool = False) -> tuple[str, int]:
+        number = number_step(value)
+        if number is not None:
+            return self._append(number, ())
+        if is_side and _is_plain(value.node):
+            return self._apply(value.node, tuple(self._read(v) for v in value.node.inputs))
+        extra = self._as_extra(value)
+        if extra not in self.extras:
+            self.extras.append(extra)
+        return ("extra", self.extras.index(extra))
+
+    def _as_extra(self, value: Value) -> Value:
+        product = self.product.outputs[0]
+        with at_path(self.path):
+            match _kind(value, product):
+                case "number":
+                    return value if value.shape == () else reshape(value, ())
+                case "vector":
+                    sizes = value.type.sizes[-1:]
+                    return value if value.shape == sizes else reshape(value, sizes)
+        return value
+
+    def _apply(self, node: Node, arguments: tuple[tuple[str, int], ...]) -> tuple[str, int]:
+        return self._append(Step(node.op, node.attrs, (), node.outputs[0].dtype), arguments)
+
+    def _append(self, step: Step, arguments: tuple[tuple[str, int], ...]) -> tuple[str, int]:
+        self.steps.append((step, arguments))
+        return ("step", len(self.steps) - 1)
+
+    @staticmethod
+    def _handle(slot: int, extras: int) -> tuple[str, int]:
+        return ("extra", slot - 1) if slot <= extras else ("step", slot - extras - 1)
+
+    def _expression(self) -> Expression:
+        first = 1 + len(self.extras)
+
+        def slot(handle: tuple[str, int]) -> int:
+            kind, number = handle
+            return 1 + number if kind == "extra" else first + number
+
+        steps = tuple(
+            Step(step.op, step.attrs, tuple(slot(each) for each in arguments), step.dtype)
+            for step, arguments in self.steps
+        )
+        dtypes = (self.accumulated, *(extra.dtype for extra in self.extras))
+        return Expression(dtypes, steps, (slot(self.result),))

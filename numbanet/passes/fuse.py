@@ -2,13 +2,13 @@
 
 Three things happen, in this order of preference:
 
-1. *Views are pulled.* A transpose, slice or broadcast that computes nothing becomes a strided read
-   of whoever reads it.
-2. *Elementwise ops are grouped.* Ops of one shape that feed each other become one node with several
-   outputs, wherever that makes no cycle. Ops on single numbers are grouped even if they are
-   unrelated, since a launch costs more than they do.
-3. *Reductions pull their operand.* An elementwise op that only one reduction reads is computed
-   while it is reduced, and never stored.
+1. *Views are pulled.* A transpose, slice or broadcast that computes nothing becomes a strided
+   read of whoever reads it.
+2. *Elementwise ops are grouped.* Ops of one shape that feed each other become one node with
+   several outputs, wherever that makes no cycle. Ops on single numbers are grouped even if they
+   are unrelated, since a launch costs more than they do.
+3. *Reductions pull their operand.* What only one reduction reads is computed while it is
+   reduced, and never stored.
 """
 
 from __future__ import annotations
@@ -58,17 +58,26 @@ def fuse(graph: Graph) -> Graph:
 def _pulled(graph: Graph, forms: dict[Node, Form]) -> set[Node]:
     """Nodes that are computed where they are read."""
     kept = set(graph.results)
-    pulled = set()
-    for node, form in forms.items():
-        if form.is_view:
+    pulled: set[Node] = set()
+    for node in reversed(graph.nodes):
+        form = forms.get(node)
+        if form is None:
+            continue
+        is_private = form.is_pointwise and not kept.intersection(node.outputs)
+        if form.is_view or (is_private and _feeds_one_reduction(node, graph, forms, pulled)):
             pulled.add(node)
-        elif form.is_pointwise and not kept.intersection(node.outputs):
-            readers = [reader for value in node.outputs for reader in graph.consumers[value]]
-            if len(readers) == 1 and readers[0] in forms:
-                reduction = forms[readers[0]].attrs.reduction
-                if reduction is not None:
-                    pulled.add(node)
     return pulled
+
+
+def _feeds_one_reduction(
+    node: Node, graph: Graph, forms: dict[Node, Form], pulled: set[Node]
+) -> bool:
+    """Whether one reduction alone reads ``node``, itself or through ops that it alone reads."""
+    readers = [reader for value in node.outputs for reader in graph.consumers[value]]
+    if len(readers) != 1 or readers[0] not in forms:
+        return False
+    form = forms[readers[0]]
+    return form.attrs.reduction is not None or (form.is_pointwise and readers[0] in pulled)
 
 
 @dataclass
@@ -106,7 +115,8 @@ class _Writer:
         if form.attrs.expression.uses_index and not whole:
             return None
         composed = [
-            compose(access, self.shape, form.attrs.shape, inner) for inner in form.attrs.accesses
+            compose(access, self.shape, form.attrs.shape, inner)
+            for inner in form.attrs.accesses
         ]
         if any(each is None for each in composed):
             return None
@@ -250,4 +260,3 @@ def _common_path(members: tuple[Node, ...]) -> str:
     """The layers that a fused node belongs to; three at most are named."""
     paths = list(dict.fromkeys(member.path for member in members if member.path))
     return "+".join(paths[:3]) + ("+.." if len(paths) > 3 else "")
-

@@ -40,7 +40,8 @@ class Groups:
             if self._fits(node, leader):
                 self._leader[node] = leader
                 self._members[leader].append(node)
-                self._sources[leader] = self._reads(leader) | self._units_read_by(node) - {leader}
+                added = self._units_read_by(node) - {leader}
+                self._sources[leader] = self._reads(leader) | added
                 return
         self._leader[node] = node
         self._members[node] = [node]

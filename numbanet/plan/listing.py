@@ -70,7 +70,9 @@ def _launch_table(program: Program) -> list[str]:
 def _written(launch: Launch) -> str:
     places = [launch.arguments[position] for position in launch.writes]
     return " ".join(
-        f"{_label(place.buffer)}+{place.offset}" for place in places if isinstance(place, Address)
+        f"{_label(place.buffer)}+{place.offset}"
+        for place in places
+        if isinstance(place, Address)
     )
 
 

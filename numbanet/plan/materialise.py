@@ -25,9 +25,7 @@ def materialise(graph: Graph, late: Collection[Value] = ()) -> Graph:
     """
     graph = _copy_into_packs(graph)
     root = roots(graph.nodes)
-    claimed = {
-        root[value] for node in graph.nodes if node.op is PACK for value in node.inputs
-    }
+    claimed = {root[value] for node in graph.nodes if node.op is PACK for value in node.inputs}
 
     def placed(value: Value) -> Value:
         if not _owns_memory(value, root) or root[value] in claimed:
@@ -79,4 +77,6 @@ def _owns_memory(value: Value, root: dict[Value, Value]) -> bool:
 def _copy(value: Value) -> Value:
     shape = value.type.sizes
     with at_path(value.path):
-        return FUSED(value, attrs=FusedAttrs(identity(value.dtype), shape, (contiguous(shape),)))
+        return FUSED(
+            value, attrs=FusedAttrs(identity(value.dtype), shape, (contiguous(shape),))
+        )

@@ -150,5 +150,3 @@ def check(layout: Layout) -> None:
                     f"two live blocks overlap: {block.nbytes} bytes at {layout.offsets[block]} "
                     f"and {other.nbytes} bytes at {layout.offsets[other]}"
                 )
-
-

@@ -67,11 +67,15 @@ def _leaf_buffer(node: Node) -> Buffer:
     type_ = node.output.type
     match node.attrs:
         case VariableAttrs(variable):
-            return Buffer("variable", variable.name, type_.nbytes, variable=variable, type=type_)
+            return Buffer(
+                "variable", variable.name, type_.nbytes, variable=variable, type=type_
+            )
         case InputAttrs(name, _):
             return Buffer("input", name, type_.nbytes, type=type_)
         case ConstantAttrs(numbers):
-            return Buffer("constant", str(numbers), type_.nbytes, array=numbers.array, type=type_)
+            return Buffer(
+                "constant", str(numbers), type_.nbytes, array=numbers.array, type=type_
+            )
     raise VerificationError(f"a leaf of op {node.op.name!r} was left unbound", layer=node.path)
 
 
@@ -114,7 +118,9 @@ def _place_parts(placement: Placement, node: Node) -> None:
     if sum(value.type.size for value in node.inputs) < attrs.size:
         # Nothing writes the gaps, so they must be zero from the start, and stay it.
         layout = ",".join(f"{o}+{v.type.size}" for o, v in zip(attrs.offsets, node.inputs))
-        packed.buffer = Buffer("zeroed", f"pack[{layout}]", packed.nbytes, type=node.output.type)
+        packed.buffer = Buffer(
+            "zeroed", f"pack[{layout}]", packed.nbytes, type=node.output.type
+        )
         placement.buffers.append(packed.buffer)
 
 

@@ -48,9 +48,7 @@ def plan(graph: Graph, lower: Lower, alignment: int, *, reuse_memory: bool = Tru
     return _program(graph, order, calls, placement, layout)
 
 
-def _scheduled(
-    graph: Graph, lower: Lower
-) -> tuple[Graph, Schedule, list[Lowered], Placement]:
+def _scheduled(graph: Graph, lower: Lower) -> tuple[Graph, Schedule, list[Lowered], Placement]:
     """Schedule and place; where an update comes too early for its readers, copy and retry."""
     late: set[Value] = set()
     while True:
@@ -126,4 +124,3 @@ def _launch(
         flops=call.flops,
         writes=call.writes,
     )
-

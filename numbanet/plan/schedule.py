@@ -58,7 +58,8 @@ def roots(nodes: Iterable[Node]) -> dict[Value, Value]:
 def _predecessors(graph: Graph, nodes: tuple[Node, ...]) -> dict[Node, list[Node]]:
     """Producers of each node's inputs, and the readers of the old value before its update."""
     before = {
-        node: [value.node for value in node.inputs if not value.node.op.is_leaf] for node in nodes
+        node: [value.node for value in node.inputs if not value.node.op.is_leaf]
+        for node in nodes
     }
     root = roots(graph.nodes)
     readers: dict[Value, list[Node]] = defaultdict(list)
