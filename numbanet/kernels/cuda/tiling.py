@@ -87,6 +87,8 @@ _STAGE_CYCLES = 600
 """What a stage takes at the least: memory answers, everybody meets at the barrier."""
 _SUM_CYCLES = 3000
 """What adding up split sums costs: one more launch, and the partial sums' way to memory."""
+_BYTES = 2400
+"""What memory moves in a cycle."""
 _MOST_SPLITS = 64
 
 
@@ -97,12 +99,12 @@ def tilings(dtype: DType) -> tuple[Tiling, ...]:
 
 def choose(rows: int, columns: int, terms: int, count: int, dtype: DType) -> Plan:
     """The fastest plan, by a rough estimate, for ``count`` products of these sizes."""
-    plans = (
-        (_estimate(choice, splits, rows, columns, terms, count), choice.tiling, splits)
+    plans = [
+        (*_estimate(choice, splits, rows, columns, terms, count), choice.tiling, splits)
         for choice in _choices(dtype)
         for splits in _splits(choice.tiling, terms)
-    )
-    _, tiling, splits = min(plans, key=lambda plan: plan[0])
+    ]
+    *_, tiling, splits = min(plans, key=lambda plan: plan[:2])
     return divide(tiling, splits, terms)
 
 
@@ -125,17 +127,26 @@ def _splits(tiling: Tiling, terms: int) -> list[int]:
 
 def _estimate(
     choice: _Choice, splits: int, rows: int, columns: int, terms: int, count: int
-) -> float:
-    """Cycles, if blocks come in rounds that each fill the machine as far as they can."""
+) -> tuple[float, int]:
+    """Cycles, and elements that are computed, if only to be thrown away.
+
+    Blocks are thought to come in rounds that fill the machine, and a last one that does not.
+    """
     tiling = choice.tiling
-    tiles = math.ceil(rows / tiling.rows) * math.ceil(columns / tiling.columns)
-    blocks = tiles * count * splits
-    rounds = math.ceil(blocks / (_MULTIPROCESSORS * choice.resident))
-    together = min(choice.resident, math.ceil(blocks / _MULTIPROCESSORS))
-    work = together * tiling.rows * tiling.columns * tiling.depth / (_LANES * choice.share)
+    tiles = math.ceil(rows / tiling.rows) * math.ceil(columns / tiling.columns) * count
+    rounds, rest = divmod(tiles * splits, _MULTIPROCESSORS * choice.resident)
     stages = divide(tiling, splits, terms).chunk // tiling.depth
-    cycles = rounds * stages * max(work, _STAGE_CYCLES)
-    if splits == 1:
-        return cycles
-    written = splits * rows * columns * count / (_MULTIPROCESSORS * _LANES)
-    return cycles + _SUM_CYCLES + 2 * written
+    last = math.ceil(rest / _MULTIPROCESSORS)
+    cycles = stages * (rounds * _stage(choice, choice.resident) + _stage(choice, last))
+    if splits > 1:
+        cycles += _SUM_CYCLES + 2 * 4 * splits * rows * columns * count / _BYTES
+    return cycles, tiles * tiling.rows * tiling.columns
+
+
+def _stage(choice: _Choice, together: int) -> float:
+    """Cycles of a stage where ``together`` blocks share a multiprocessor."""
+    if together == 0:
+        return 0
+    tiling = choice.tiling
+    work = together * tiling.rows * tiling.columns * tiling.depth
+    return max(_STAGE_CYCLES, work / (_LANES * choice.share))
