@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -225,13 +224,14 @@ def _spread(x: Value, keys: tuple[Any, ...]) -> list[Any]:
 
 def _index(x: Value, key: Any, axis: int) -> int:
     size = x.shape[axis]
-    if isinstance(key, (bool, np.bool_)) or not hasattr(key, "__index__"):
+    # NumPy calls bools, and arrays of one element, integers too.
+    if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
         raise ArgumentError(
             "a value is indexed by integers, slices, ... and None",
             got=repr(key),
             mend="Pick rows by an array of integers with ops.take(value, ids)",
         )
-    index = operator.index(key)
+    index = int(key)
     if size is not None and not -size <= index < size:
         raise ArgumentError(f"an index out of range on axis {axis} of {x.type}", got=str(index))
     return index % size if size else index
@@ -349,7 +349,7 @@ class ConcatenateAttrs(Attrs):
 def _concatenate_infer(attrs: ConcatenateAttrs, *types: TensorType) -> TensorType:
     axis, first = attrs.axis, types[0]
     others = {(*type_.shape[:axis], *type_.shape[axis + 1 :]) for type_ in types}
-    sizes = [type_.shape[axis] for type_ in types]
+    sizes = [type_.shape[axis] if axis < type_.rank else None for type_ in types]
     if len(others) > 1 or len({type_.rank for type_ in types}) > 1 or None in sizes:
         raise ShapeError(
             f"concatenate() along axis {axis}",
