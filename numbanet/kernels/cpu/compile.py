@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -36,32 +38,46 @@ class CompiledKernel:
     entry: Callable[[int, int, int], None] = field(repr=False, compare=False)
 
 
-_COMPILED: dict[str, CompiledKernel] = {}
+_COMPILED: dict[tuple[object, str], CompiledKernel] = {}
 _LOCK = threading.Lock()
 
 
 def compile_kernel(kernel: Kernel) -> CompiledKernel:
     """The machine code of ``kernel``, compiled once and kept in memory and on disk."""
-    compiled = _COMPILED.get(kernel.key)
+    # By the function too: at a prompt, a name comes to mean another function.
+    key = (kernel.make, kernel.key)
+    compiled = _COMPILED.get(key)
     if compiled is None:
         with _LOCK:
-            compiled = _COMPILED.get(kernel.key) or _load(kernel)
-            _COMPILED[kernel.key] = compiled
+            compiled = _COMPILED.get(key) or _load(kernel)
+            _COMPILED[key] = compiled
     return compiled
 
 
 def _load(kernel: Kernel) -> CompiledKernel:
-    key = cache.cache_key("cpu", kernel.key, host())
-    symbol = "numbanet_" + hashlib.sha256(kernel.key.encode()).hexdigest()
-    code = cache.load(key)
+    source = _source_digest(kernel.make.__code__.co_filename)
+    key = cache.cache_key("cpu", kernel.key, source or id(kernel.make), host())
+    symbol = f"numbanet_{key}"
+    code = cache.load(key) if source else None
     if code is None:
         # Imported here because it imports Numba, which a warm start does without.
         from numbanet.kernels.cpu.translate import object_code
 
         code = object_code(kernel, symbol)
-        cache.store(key, code)
+        if source:
+            cache.store(key, code)
     address = linker().link(code, symbol)
     return CompiledKernel(kernel, address, _ENTRY(address))
+
+
+@functools.cache
+def _source_digest(file: str) -> str | None:
+    """Of the file that defines a kernel: those of users and tests are no part of
+    `cache.fingerprint`. None for what was typed at a prompt: it is not kept on disk."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def pack_word(type_: str, number: float) -> int:

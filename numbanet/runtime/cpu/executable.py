@@ -133,10 +133,12 @@ def _check_bindable(name: str, buffer: Buffer, array: np.ndarray) -> None:
     type_ = buffer.type
     if type_ is None:
         raise VerificationError(f"input {name!r} of a program has no type")
-    if not isinstance(array, np.ndarray) or array.dtype != type_.dtype.numpy:
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"input {name!r} takes a NumPy array", got=type(array).__name__)
+    if array.dtype != type_.dtype.numpy:
         raise DTypeError(
             f"input {name!r} takes an array of another element type",
-            got=str(getattr(array, "dtype", type(array).__name__)),
+            got=str(array.dtype),
             expected=str(type_.dtype),
         )
     if array.shape != type_.sizes:
