@@ -219,5 +219,5 @@ def sum_to(value: Value, shape: Shape) -> Value:
         for axis, size in enumerate(value.shape)
         if axis < lead or (shape[axis - lead] == 1 and size != 1)
     )
-    summed = sum(value, repeated, keepdims=True)
+    summed = sum(value, repeated)
     return reshape(summed, tuple(-1 if size is None else size for size in shape))

@@ -185,6 +185,17 @@ def expand_of_expand(node: Node) -> Value | None:
     return shapes.expand(inner.inputs[0], node.output.type.sizes)
 
 
+def view_of_one_number(node: Node) -> Value | None:
+    """One number, expanded, looks the same in any order, shape or part."""
+    inner = node.inputs[0].node
+    if inner.op is not shapes.EXPAND or not node.output.type.is_known:
+        return None
+    source = inner.inputs[0]
+    if source.type.size != 1:
+        return None
+    return shapes.expand(simplified(shapes.reshape(source, ())), node.output.type.sizes)
+
+
 def drop_expand(node: Node) -> Value | None:
     """Elementwise ops broadcast by themselves, so they read what an operand was expanded from.
 
@@ -220,9 +231,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "cast": (cast_to_same, cast_of_lossless_cast),
     "where": (same_branches,),
     "stop_gradient": (drop_stop_gradient,),
-    "reshape": (same_shape, reshape_of_reshape),
+    "reshape": (same_shape, reshape_of_reshape, view_of_one_number),
     "expand": (same_shape, expand_of_expand),
-    "transpose": (transpose_of_transpose, idle_transpose),
+    "slice": (view_of_one_number,),
+    "transpose": (transpose_of_transpose, view_of_one_number, idle_transpose),
     "sum": (reduce_of_nothing,),
     "mean": (reduce_of_nothing,),
     "max": (reduce_of_nothing,),

@@ -76,6 +76,15 @@ BECOMING = {
     "one expand": (ops.expand(ops.expand(ops.sum(X), (4,)), (3, 4)), ["sum", "expand"]),
     "no expand": (X * ops.expand(ops.sum(X), (3, 4)), ["sum", "multiply"]),
     "expand last": (ops.exp(ops.expand(ops.sum(X), (3, 4))), ["sum", "exp", "expand"]),
+    "number reshaped": (
+        ops.reshape(ops.expand(ops.sum(X), (6,)), (3, 2)),
+        ["sum", "expand"],
+    ),
+    "number cut": (ops.expand(ops.sum(X), (6,))[1:3], ["sum", "expand"]),
+    "number transposed": (
+        ops.transpose(ops.expand(ops.sum(X), (6, 2))) * 2.0,
+        ["sum", "multiply", "expand"],
+    ),
     "reshape for a sum": (ops.sum(ops.reshape(X, (3, 1, 4)), 1), []),
 }
 
