@@ -12,6 +12,8 @@ from numba.core.errors import TypingError
 from numbanet.errors import VerificationError
 from numbanet.kernels.cpu import pointers
 from numbanet.kernels.cpu.compile import compile_kernel, run_kernel
+from numbanet.kernels.cpu.machine import host
+from numbanet.kernels.cpu.translate import object_code
 from numbanet.kernels.kernel import Kernel
 
 
@@ -104,6 +106,29 @@ def test_sums_keep_their_order_unless_the_kernel_allows_otherwise():
     run_kernel(Kernel("sum", make_sum, (("reassoc",),), ("float32*", "float32*")), (x, y), 4097)
     assert y[0] != in_order
     np.testing.assert_allclose(y[0], x.sum(dtype=np.float64), rtol=1e-3)
+
+
+def make_polynomial(vector_bits):
+    def kernel(first, last, x, y):
+        for i in range(first, last):
+            y[i] = (x[i] * float32(0.5) + float32(2)) * x[i] + float32(1)
+
+    if vector_bits is not None:
+        kernel.vector_bits = vector_bits
+    return kernel
+
+
+def test_a_kernel_may_choose_its_vectors():
+    x = np.linspace(-2, 2, 100, dtype=np.float32)
+    code = []
+    for bits in (128, 256, None):
+        kernel = Kernel("polynomial", make_polynomial, (bits,), ("float32*", "float32*"))
+        y = np.zeros_like(x)
+        run_kernel(kernel, (x, y), 100)
+        np.testing.assert_allclose(y, 0.5 * x.astype(float) ** 2 + 2 * x + 1, atol=1e-6)
+        code.append(object_code(kernel, "polynomial"))
+    if "+avx2" in host():
+        assert code[0] != code[1]
 
 
 def make_pointer_arithmetic():
