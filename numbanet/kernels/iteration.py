@@ -22,6 +22,15 @@ class Step(enum.Enum):
     def of(cls, stride: int) -> Step:
         return {0: cls.NONE, 1: cls.ONE}.get(stride, cls.ANY)
 
+    @property
+    def is_one(self) -> bool:
+        return self is Step.ONE
+
+    @property
+    def is_any(self) -> bool:
+        """Whether it is known only when a kernel runs."""
+        return self is Step.ANY
+
 
 @dataclass(frozen=True)
 class Dims:

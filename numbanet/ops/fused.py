@@ -107,13 +107,21 @@ def _reference(attrs: FusedAttrs, *arrays: np.ndarray) -> tuple[np.ndarray, ...]
     results = tuple(
         np.broadcast_to(result, attrs.shape) for result in attrs.expression.reference(views)
     )
-    reduction = attrs.reduction
-    if reduction is not None:
-        fold = getattr(np, reduction.kind)
-        results = tuple(
-            fold(result, axis=reduction.axes, keepdims=reduction.keepdims) for result in results
-        )
+    if attrs.reduction is not None:
+        results = tuple(_fold(attrs.reduction, result) for result in results)
     return results[0] if len(results) == 1 else results
+
+
+def _fold(reduction: Reduction, array: np.ndarray) -> np.ndarray:
+    axes, keepdims = reduction.axes, reduction.keepdims
+    if reduction.kind in ("max", "min"):
+        return getattr(np, reduction.kind)(array, axis=axes, keepdims=keepdims)
+    # NumPy would widen integers, and warn of means of nothing.
+    total = np.sum(array, axis=axes, keepdims=keepdims, dtype=array.dtype)
+    if reduction.kind == "sum":
+        return total
+    count = math.prod(array.shape[axis] for axis in axes)
+    return total / np.asarray(count, dtype=array.dtype)
 
 
 def _view(array: np.ndarray, access: Access, shape: tuple[int, ...]) -> np.ndarray:

@@ -39,6 +39,37 @@ def offsets(operands: Iterable[Operand]) -> tuple[tuple[int, int], ...]:
     )
 
 
+def unravel(position: str, index: str, sizes: Sequence[str]) -> list[str]:
+    """Statements that set ``index0``, ``index1``, ... to those of a row-major position."""
+    lines, rest = [], position
+    for axis in reversed(range(1, len(sizes))):
+        above = f"{index}_above{axis}"
+        lines += [
+            f"{index}{axis} = {rest} % {sizes[axis]}",
+            f"{above} = {rest} // {sizes[axis]}",
+        ]
+        rest = above
+    return [*lines, f"{index}0 = {rest}"]
+
+
+def advance(index: str, sizes: Sequence[str]) -> list[str]:
+    """Statements that step the indices to the next row-major position, without dividing."""
+    rank = len(sizes)
+    lines = [f"{index}{rank - 1} += 1"]
+    for axis in reversed(range(1, rank)):
+        depth = "    " * (rank - 1 - axis)
+        lines += [
+            f"{depth}if {index}{axis} == {sizes[axis]}:",
+            f"{depth}    {index}{axis} = 0",
+            f"{depth}    {index}{axis - 1} += 1",
+        ]
+    return lines
+
+
+def indent(levels: int, lines: Iterable[str]) -> list[str]:
+    return ["    " * levels + line for line in lines]
+
+
 def make_generated(text: str, name: str) -> Callable[..., None]:
     """The function ``name`` of a generated kernel."""
     # Imported here because it imports Numba, which a warm start does without.
