@@ -1,0 +1,1 @@
+"""Indexing on CPUs: argmax, take, scatter-add and gathering a batch."""

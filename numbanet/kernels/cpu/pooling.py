@@ -1,0 +1,1 @@
+"""Pooling on CPUs: channels-last windows of maxima and means, and their gradients."""

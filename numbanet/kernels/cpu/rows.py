@@ -1,0 +1,1 @@
+"""Rows on CPUs: softmax, log-softmax, cross-entropy and layer normalisation."""
