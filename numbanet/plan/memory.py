@@ -1,8 +1,9 @@
 """The memory plan: where every value lies, decided before anything runs.
 
-A block is a piece of memory with a lifetime, counted in calls. Some blocks are fixed (variables,
-inputs, outputs), some lie inside of another block (parts of a packed buffer, in-place results),
-and the rest get an offset in the arena such that no two blocks that live at once overlap.
+A block is a piece of memory with a lifetime, counted in calls. Some blocks are fixed
+(variables, inputs, outputs), some lie inside of another block (parts of a packed buffer,
+in-place results), and the rest get an offset in the arena such that no two blocks that live at
+once overlap.
 """
 
 from __future__ import annotations

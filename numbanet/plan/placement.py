@@ -117,7 +117,9 @@ def _place_parts(placement: Placement, node: Node) -> None:
         placement.values[value][0].put_inside(packed, offset * itemsize)
     if sum(value.type.size for value in node.inputs) < attrs.size:
         # Nothing writes the gaps, so they must be zero from the start, and stay it.
-        layout = ",".join(f"{o}+{v.type.size}" for o, v in zip(attrs.offsets, node.inputs))
+        layout = ",".join(
+            f"{o}+{v.type.size}" for o, v in zip(attrs.offsets, node.inputs, strict=True)
+        )
         packed.buffer = Buffer(
             "zeroed", f"pack[{layout}]", packed.nbytes, type=node.output.type
         )
@@ -191,10 +193,10 @@ def share_in_place(calls: Sequence[Call], placement: Placement) -> None:
             old = placement.where(source)[0].resolve()[0]
             new = placement.where(result)[0]
             ends_here = old.buffer is None and old.end == index and old not in taken
-            if ends_here and old.nbytes == new.nbytes and new.start == index:
-                if _in_place(call, old, new, placement):
-                    _take_over(old, new)
-                    taken |= {old, new.resolve()[0]}
+            fits = old.nbytes == new.nbytes and new.start == index
+            if ends_here and fits and _in_place(call, old, new, placement):
+                _take_over(old, new)
+                taken |= {old, new.resolve()[0]}
 
 
 def _take_over(old: Block, new: Block) -> None:
