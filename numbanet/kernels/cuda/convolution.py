@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
+from numbanet.kernels.cuda.indices import divide
 from numbanet.kernels.cuda.matmul import epilogue_of, load_width
 from numbanet.kernels.cuda.partial import Work, product_calls
 from numbanet.kernels.cuda.product import Epilogue, Matrix, Operand, Product
@@ -123,8 +124,8 @@ class Patches:
         x, g = self.name, self.geometry
         (top, _), (left, _) = g.attrs.padding
         down, across = g.attrs.stride
-        yield from _divide(f"{x}_line", f"{x}_ow", index, g.out_width)
-        yield from _divide(f"{x}_image", f"{x}_oh", f"{x}_line", g.out_height)
+        yield from divide(f"{x}_line", f"{x}_ow", index, g.out_width)
+        yield from divide(f"{x}_image", f"{x}_oh", f"{x}_line", g.out_height)
         yield f"{x}_h{mark} = int32({x}_oh * {down} - {top})"
         yield f"{x}_w{mark} = int32({x}_ow * {across} - {left})"
         line = f"int32({x}_image * {g.height} + {x}_h{mark}) * {g.width} + {x}_w{mark}"
@@ -133,8 +134,8 @@ class Patches:
     def _element(self, index: str, mark: str) -> Iterator[str]:
         x, g = self.name, self.geometry
         down, across = g.attrs.dilation
-        yield from _divide(f"{x}_tap", f"{x}_channel", index, g.channels)
-        yield from _divide(f"{x}_r", f"{x}_s", f"{x}_tap", g.kernel[1])
+        yield from divide(f"{x}_tap", f"{x}_channel", index, g.channels)
+        yield from divide(f"{x}_r", f"{x}_s", f"{x}_tap", g.kernel[1])
         yield f"{x}_dh{mark} = int32({x}_r * {down})"
         yield f"{x}_dw{mark} = int32({x}_s * {across})"
         step = f"int32({x}_dh{mark} * {g.width} + {x}_dw{mark})"
@@ -159,8 +160,8 @@ class Gradients:
         (top, _), (left, _) = g.attrs.padding
         image = g.out_height * g.out_width * g.all_outputs
         return [
-            *_divide(f"{x}_line", f"{x}_iw", free, g.width),
-            *_divide(f"{x}_image", f"{x}_ih", f"{x}_line", g.height),
+            *divide(f"{x}_line", f"{x}_iw", free, g.width),
+            *divide(f"{x}_image", f"{x}_ih", f"{x}_line", g.height),
             f"{x}_h{mark} = int32({x}_ih + {top})",
             f"{x}_w{mark} = int32({x}_iw + {left})",
             f"{x}_image{mark} = int32({x}_image * {image} + {x}_base)",
@@ -170,8 +171,8 @@ class Gradients:
         x, g = self.name, self.geometry
         down, across = g.attrs.dilation
         return [
-            *_divide(f"{x}_tap", f"{x}_channel", k, g.outputs),
-            *_divide(f"{x}_r", f"{x}_s", f"{x}_tap", g.kernel[1]),
+            *divide(f"{x}_tap", f"{x}_channel", k, g.outputs),
+            *divide(f"{x}_r", f"{x}_s", f"{x}_tap", g.kernel[1]),
             f"{x}_dh{mark} = int32({x}_r * {down})",
             f"{x}_dw{mark} = int32({x}_s * {across})",
             f"{x}_term{mark} = int32({x}_channel)",
@@ -207,22 +208,12 @@ class Taps:
     def term(self, k: str, mark: str) -> list[str]:
         x, g = self.name, self.geometry
         return [
-            *_divide(f"{x}_tap", f"{x}_output", k, g.outputs),
+            *divide(f"{x}_tap", f"{x}_output", k, g.outputs),
             f"{x}_term{mark} = int32({x}_output * {g.window} + {x}_tap * {g.channels})",
         ]
 
     def element(self, free: str, k: str) -> tuple[str, str]:
         return "", f"{self.name}_column{free} + {self.name}_term{k}"
-
-
-def _divide(quotient: str, rest: str, number: str, divisor: int) -> Iterator[str]:
-    """Unsigned division by a constant."""
-    if divisor == 1:
-        yield f"{quotient} = uint32({number})"
-        yield f"{rest} = uint32(0)"
-    else:
-        yield f"{quotient} = uint32(uint32({number}) // uint32({divisor}))"
-        yield f"{rest} = uint32({number} - {quotient} * uint32({divisor}))"
 
 
 def _images(name: str, geometry: Geometry, x: Value, *, follows_k: bool) -> Operand:

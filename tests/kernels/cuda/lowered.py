@@ -4,7 +4,7 @@ import numpy as np
 
 from numbanet.ir import DType, Node, Value
 from numbanet.ir.op import Case
-from numbanet.kernels.cuda.registry import LOWERINGS
+from numbanet.kernels.cuda import LOWERINGS
 from numbanet.kernels.cuda.simulate import launch
 from numbanet.kernels.kernel import Call, Scratch
 from numbanet.testing import inputs_like, sample
@@ -43,7 +43,10 @@ def run_calls(node: Node, calls, arrays) -> list[np.ndarray]:
             if isinstance(argument, Scratch) and argument not in memory:
                 dtype = DType.of(name.removesuffix("*"))
                 memory[argument] = poison(argument.nbytes // dtype.itemsize, dtype)
-        launch(call.kernel, [memory.get(each, each) for each in call.arguments], call.tiles)
+        arguments = [memory.get(each, each) for each in call.arguments]
+        for position, nbytes in call.offsets:
+            arguments[position] = arguments[position][nbytes // arguments[position].itemsize :]
+        launch(call.kernel, arguments, call.tiles)
     return [memory[value].reshape(value.type.sizes) for value in node.outputs]
 
 

@@ -1,0 +1,49 @@
+"""CUDA's reading and adding of rows by index against NumPy, on the simulator."""
+
+import numpy as np
+import pytest
+
+from numbanet.ir import NO_ATTRS, REGISTRY
+from numbanet.ops.indexing import ScatterAddAttrs
+from tests.kernels.cuda.lowered import (
+    calls_of,
+    case_arrays,
+    check_node,
+    node_of,
+    normal,
+    run_calls,
+)
+
+NAMES = ("take", "scatter_add", "gather_batch")
+CASES = [(name, number) for name in NAMES for number in range(len(REGISTRY[name].cases))]
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_agrees_with_its_reference(name, number, dtype):
+    op = REGISTRY[name]
+    check_node(op, op.cases[number].attrs, case_arrays(op.cases[number], dtype))
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, bool])
+def test_takes_rows_of_any_dtype(dtype):
+    table = np.arange(12).reshape(4, 3).astype(dtype)
+    check_node(REGISTRY["take"], NO_ATTRS, (table, np.array([3, 3, 0], np.int32)))
+
+
+@pytest.mark.simulator
+def test_adds_rows_that_are_longer_than_a_block():
+    g, ids = normal(21, 11), np.random.default_rng(0).integers(0, 3, 21)
+    check_node(REGISTRY["scatter_add"], ScatterAddAttrs(4), (g, ids))
+
+
+@pytest.mark.simulator
+def test_equal_ids_are_added_in_their_order():
+    """1e8 + 1 is 1e8 in float32: another order would give another sum."""
+    g = np.array([1, 1e8, -1e8, 1], np.float32)
+    ids = np.zeros(4, np.int64)
+    node = node_of(REGISTRY["scatter_add"], ScatterAddAttrs(1), (g, ids))
+    (total,) = run_calls(node, calls_of(node), (g, ids))
+    assert total == np.float32(1)
