@@ -12,17 +12,12 @@ from dataclasses import dataclass
 
 import numbanet.ops  # noqa: F401, it fills the registry
 from numbanet.ir import REGISTRY, Node
-from numbanet.kernels.cpu.generated import (
-    Operand,
-    advance,
-    make_generated,
-    offsets,
-    unravel,
-)
+from numbanet.kernels.cpu.generated import advance, make_generated, unravel
 from numbanet.kernels.cpu.reduce import lower_reduction
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.iteration import Dims, Step, collapse
 from numbanet.kernels.kernel import Call, Kernel
+from numbanet.kernels.operand import Operand, offsets
 from numbanet.kernels.source import render
 from numbanet.ops.expression import Expression
 from numbanet.ops.fused import FUSED, contiguous, fused_form, is_fusable

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 from numbanet.errors import ShapeError
 from numbanet.ir import Node
-from numbanet.kernels.cpu.generated import Operand, make_generated, offsets
+from numbanet.kernels.cpu.generated import make_generated
 from numbanet.kernels.cpu.nest import Nest
 from numbanet.kernels.cpu.reduce_source import write_reduction
 from numbanet.kernels.iteration import Dims, Step, split, with_position
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
+from numbanet.kernels.operand import Operand, offsets
 from numbanet.ops.expression import Expression
 from numbanet.ops.fused import FusedAttrs, Reduction, contiguous
 

@@ -7,6 +7,7 @@ from numbanet.errors import ShapeError
 from numbanet.ir import NO_ATTRS, REGISTRY, DType
 from numbanet.kernels.cpu.nest import PART_ELEMENTS, PART_ROWS
 from numbanet.kernels.cpu.registry import LOWERINGS
+from numbanet.ops.creation import IotaAttrs
 from numbanet.ops.expression import Expression, Step, identity
 from numbanet.ops.fused import FUSED, Access, FusedAttrs, Reduction, broadcast, contiguous
 from tests.kernels.cpu.lowered import check, compute, leaves
@@ -115,9 +116,8 @@ def test_sums_of_programs_with_several_outputs_and_broadcast_inputs():
 def test_programs_know_positions_whatever_the_order_of_the_fold(axes):
     """A sum over random numbers draws those of the whole tensor's positions."""
     shape = (3, 40, 50)
-    iota = REGISTRY["iota"]
-    attrs_of_iota = iota.cases[0].attrs.__class__(3 * 40 * 50, F32)
-    expression = Expression((), (Step(iota, attrs_of_iota, (), F32),), (0,))
+    iota = Step(REGISTRY["iota"], IotaAttrs(3 * 40 * 50, F32), (), F32)
+    expression = Expression((), (iota,), (0,))
     attrs = FusedAttrs(expression, shape, (), Reduction("max", axes, False))
     (result,) = compute(FUSED.node(attrs=attrs), [])
     positions = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
