@@ -1,0 +1,95 @@
+"""Epilogues as source: loops over a block of sums that is still in the cache.
+
+A product's or a convolution's kernel is generated text: a compiled function makes a block of
+sums, and what follows is one element's expression in two loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numbanet.ir import DType, TensorType, Value
+from numbanet.kernels.kernel import Argument, Scratch
+from numbanet.kernels.source import compile_source, render
+from numbanet.ops.expression import Expression
+
+
+class Epilogue:
+    """What becomes of a kernel's sums: the end of its text, and the memory that it takes.
+
+    Attributes
+    ----------
+    parameters, signature, arguments
+        The kernel's first ones: the sums, the result where that is other memory, and the
+        extra inputs.
+    writes : tuple of int
+        Which of them are written.
+    """
+
+    def __init__(
+        self, expression: Expression | None, sums: DType, extras: tuple[Value, ...], out: Value
+    ) -> None:
+        self._expression = expression
+        self._extras = {f"x{i}": _kind(x.type, out.type) for i, x in enumerate(extras)}
+        memory: dict[str, tuple[Argument, DType]] = {"sums": (out, sums)}
+        if out.dtype is not sums:
+            memory["sums"] = (Scratch(max(out.type.size, 1) * sums.itemsize), sums)
+            memory["result"] = (out, out.dtype)
+        self._result = "result" if "result" in memory else "sums"
+        self.writes = tuple(range(len(memory)))
+        memory |= {f"x{i}": (extra, extra.dtype) for i, extra in enumerate(extras)}
+        self.parameters = tuple(memory)
+        self.signature = tuple(f"{dtype}*" for _, dtype in memory.values())
+        self.arguments = tuple(argument for argument, _ in memory.values())
+        self.nbytes = sum(extra.type.nbytes for extra in extras) + out.type.nbytes
+
+    def kernel_text(self, arguments: tuple[str, ...]) -> str:
+        """A kernel that calls ``block(tile, sums, *arguments)``, which computes a block of
+        sums, and goes over them. The block returns where it lies in a row-major matrix: its
+        first element, rows, columns, first column, and the length of the matrix's rows."""
+        lines = [
+            f"def kernel(first, last, {', '.join((*self.parameters, *arguments))}):",
+            *(f"    {name}_0 = {name}[0]" for name in self._named("number")),
+            "    for tile in range(first, last):",
+            f"        place = block(tile, sums, {', '.join(arguments)})",
+        ]
+        if self._expression is not None:
+            lines += [" " * 8 + line for line in self._loops(self._expression)]
+        return "\n".join(lines) + "\n"
+
+    def _named(self, kind: str) -> list[str]:
+        return [name for name, each in self._extras.items() if each == kind]
+
+    def _loops(self, expression: Expression) -> list[str]:
+        sources = {
+            "number": "{}_0",
+            "vector": "load({}, column + j)",
+            "tensor": "load({}, line + j)",
+        }
+        elements = [sources[kind].format(name) for name, kind in self._extras.items()]
+        statements, (result,) = render(
+            expression, ["load(sums, line + j)", *elements], "line + j"
+        )
+        return [
+            "at, block_rows, block_columns, column, row_length = place",
+            "for i in range(block_rows):",
+            "    line = at + i * row_length",
+            "    for j in range(block_columns):",
+            *(" " * 8 + statement for statement in statements),
+            f"        store(0, {self._result}, line + j, {result})",
+        ]
+
+
+def _kind(extra: TensorType, out: TensorType) -> str:
+    """How an extra input is read."""
+    if extra.shape in ((), (1,)):
+        return "number"
+    return "tensor" if extra.shape == out.shape else "vector"
+
+
+def kernel_from_text(text: str, block: Callable[..., Any]) -> Callable[..., None]:
+    """The kernel that `Epilogue.kernel_text` wrote, around ``block``."""
+    from numbanet.kernels.cpu.mathematics import NAMESPACE
+
+    return compile_source(text, "kernel", {**NAMESPACE, "block": block})

@@ -1,0 +1,320 @@
+"""Products of matrices.
+
+A product is cut into panels: a panel of the left operand is as many rows, one of the right
+operand as many columns, as a register tile has. A tile of a call is a block of panels by
+panels. Operands are read where they lie, unless they lie so that vectors cannot be loaded from
+them, or so that the cache cannot hold what is used again: then they are packed first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbanet.ir import Node, Value
+from numbanet.ir.op import attrs_of
+from numbanet.kernels.cpu.epilogue import Epilogue, kernel_from_text
+from numbanet.kernels.cpu.packing import Panels, Steps, pack
+from numbanet.kernels.cpu.registry import lowering
+from numbanet.kernels.cpu.vector import RegisterTile, register_tile
+from numbanet.kernels.kernel import Argument, Call, Kernel
+from numbanet.ops.matmul import MatmulAttrs
+
+_DEPTH = 384
+"""Steps that are summed before moving on to another panel: panels of so many stay in the
+first-level cache. The sums so far then rest in the result."""
+
+_BLOCK = (9, 8)
+"""Panels of rows and of columns in a block: the second-level cache holds its left operand."""
+
+_TILES = 16
+_TILE_FLOPS = 500_000
+"""Blocks are made smaller until there are so many, or until they are worth so little."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Matrices that are multiplied pairwise: how many, along broadcast leading axes.
+
+    ``strides`` are the distances, in matrices, between those of the two operands.
+    """
+
+    counts: tuple[int, ...]
+    strides: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """Where an operand's numbers are.
+
+    The distances are those from panel to panel, from row to row (or column to column)
+    within one, from step to step of the summed index, and from matrix to matrix.
+    """
+
+    memory: Argument
+    panel: int
+    lane: int
+    step: int
+    matrix: int
+
+    @classmethod
+    def packed(cls, panels: Panels) -> Operand:
+        return cls(panels.memory, panels.stride, 1, panels.slot, panels.batch_stride)
+
+
+@lowering("matmul")
+def lower_matmul(node: Node) -> tuple[Call, ...]:
+    attrs = attrs_of(node, MatmulAttrs)
+    a, b, *extras = node.inputs
+    out = node.outputs[0]
+    rows, columns = out.type.sizes[-2:]
+    depth = a.type.sizes[-2 if attrs.transpose_a else -1]
+    batch = _batch(a, b, out)
+    if not attrs.transpose_a and math.prod(b.type.sizes[:-2]) == 1 and _is_whole(a, out):
+        rows, batch = rows * math.prod(batch.counts), Batch((), ())
+    product = _Product(attrs, a, b, rows, columns, depth, batch)
+    epilogue = Epilogue(attrs.epilogue, a.dtype, tuple(extras), out)
+    return product.calls(epilogue, node.op.flops(node))
+
+
+def _is_whole(a: Value, out: Value) -> bool:
+    return math.prod(a.type.sizes[:-2]) == math.prod(out.type.sizes[:-2])
+
+
+def _batch(a: Value, b: Value, out: Value) -> Batch:
+    """The leading axes, those merged that both operands walk through alike."""
+    sizes = out.type.sizes[:-2]
+    pairs = zip(
+        _broadcast_strides(a, len(sizes)), _broadcast_strides(b, len(sizes)), strict=True
+    )
+    axes = [(size, *pair) for size, pair in zip(sizes, pairs, strict=True) if size != 1]
+    merged: list[tuple[int, int, int]] = []
+    for size, to_a, to_b in axes:
+        if merged and merged[-1][1:] == (size * to_a, size * to_b):
+            size *= merged.pop()[0]
+        merged.append((size, to_a, to_b))
+    return Batch(tuple(m[0] for m in merged), tuple((m[1], m[2]) for m in merged))
+
+
+def _broadcast_strides(operand: Value, rank: int) -> list[int]:
+    strides = [0] * rank
+    stride = 1
+    sizes = operand.type.sizes[:-2]
+    for axis in range(1, len(sizes) + 1):
+        strides[-axis] = 0 if sizes[-axis] == 1 else stride
+        stride *= sizes[-axis]
+    return strides
+
+
+class _Product:
+    """How one matmul is done: its operands, packed or not, and its blocks."""
+
+    def __init__(
+        self,
+        attrs: MatmulAttrs,
+        a: Value,
+        b: Value,
+        rows: int,
+        columns: int,
+        depth: int,
+        batch: Batch,
+    ) -> None:
+        self.dtype = a.dtype
+        self.rows, self.columns, self.depth, self.batch = rows, columns, depth, batch
+        self.tile = register_tile(a.dtype, columns)
+        self.packing: list[Call] = []
+        self.nbytes = a.type.nbytes + b.type.nbytes
+        self.a, self.a_is_rows = self._left(a, attrs.transpose_a)
+        self.b = self._right(b, attrs.transpose_b)
+
+    def _left(self, a: Value, is_transposed: bool) -> tuple[Operand, bool]:
+        """The left operand, and whether its summed index runs through adjacent numbers."""
+        row, step = (1, self.rows) if is_transposed else (self.depth, 1)
+        if self._is_left_packed(max(row, step)):
+            return self._pack(a, self.rows, row, step, self.tile.rows), False
+        operand = Operand(a, self.tile.rows * row, row, step, self.rows * self.depth)
+        return operand, not is_transposed
+
+    def _is_left_packed(self, line: int) -> bool:
+        """Whether the left operand is used often enough to be worth it, and lies badly:
+        numbers that are a multiple of 4 KiB apart displace each other from the cache."""
+        if self.columns >= 256:
+            return self.depth >= 64
+        is_clashing = line * self.dtype.itemsize % 4096 == 0
+        return is_clashing and self.columns >= 32 and self.depth >= 32
+
+    def _right(self, b: Value, is_transposed: bool) -> Operand:
+        column, step = (self.depth, 1) if is_transposed else (1, self.columns)
+        is_used_again = self.rows >= 192 and self.columns > self.tile.columns
+        if is_transposed or is_used_again:
+            return self._pack(b, self.columns, column, step, self.tile.columns)
+        return Operand(b, self.tile.columns, 1, step, self.depth * self.columns)
+
+    def _pack(self, source: Value, count: int, lane: int, step: int, width: int) -> Operand:
+        panels, call = pack(
+            source,
+            batches=math.prod(source.type.sizes[:-2]),
+            batch_stride=count * self.depth,
+            count=count,
+            lane_stride=lane,
+            steps=Steps((1, 1, self.depth), (0, 0, step)),
+            width=width,
+        )
+        self.packing.append(call)
+        return Operand.packed(panels)
+
+    def calls(self, epilogue: Epilogue, flops: int) -> tuple[Call, ...]:
+        """Packing, then the product: one call for each index of batch axes beyond two."""
+        outer = self.batch.counts[:-2]
+        share = max(math.prod(outer), 1)
+        products = [
+            self._call(
+                epilogue, index, flops // share, (self.nbytes + epilogue.nbytes) // share
+            )
+            for index in np.ndindex(*outer)
+        ]
+        return (*self.packing, *products)
+
+    def _call(
+        self, epilogue: Epilogue, index: tuple[int, ...], flops: int, nbytes: int
+    ) -> Call:
+        counts = (1, 1, *self.batch.counts)[-2:]
+        matrices = math.prod(counts)
+        height, width, blocks = self._blocks(flops, matrices)
+        sums_start = self.rows * self.columns * matrices * self._position(index)
+        numbers: dict[str, int] = {
+            "rows": self.rows,
+            "columns": self.columns,
+            "depth": self.depth,
+            "height": height,
+            "width": width,
+            "inner_batch": counts[1],
+            "sums_start": sums_start,
+            **self._numbers("a", 0, self.a, index),
+            **self._numbers("b", 1, self.b, index),
+        }
+        pointer = f"{self.dtype}*"
+        kernel = Kernel(
+            "matmul",
+            make_matmul,
+            (self.tile, self.a_is_rows, epilogue.kernel_text(("a", "b", *numbers))),
+            (*epilogue.signature, pointer, pointer, *["int64"] * len(numbers)),
+        )
+        return Call(
+            kernel,
+            (*epilogue.arguments, self.a.memory, self.b.memory, *numbers.values()),
+            tiles=blocks * matrices,
+            writes=epilogue.writes,
+            nbytes=nbytes,
+            flops=flops,
+        )
+
+    def _position(self, index: tuple[int, ...]) -> int:
+        """Row-major number of an index of the outer batch axes."""
+        position = 0
+        for at, count in zip(index, self.batch.counts, strict=False):
+            position = position * count + at
+        return position
+
+    def _numbers(
+        self, name: str, which: int, operand: Operand, index: tuple[int, ...]
+    ) -> dict[str, int]:
+        strides = [pair[which] * operand.matrix for pair in self.batch.strides]
+        outer, inner = (0, 0, *strides)[-2:]
+        start = sum(at * stride for at, stride in zip(index, strides, strict=False))
+        return {
+            f"{name}_start": start,
+            f"{name}_outer": outer,
+            f"{name}_inner": inner,
+            f"{name}_panel": operand.panel,
+            f"{name}_lane": operand.lane,
+            f"{name}_step": operand.step,
+        }
+
+    def _blocks(self, flops: int, matrices: int) -> tuple[int, int, int]:
+        """Height and width of a block in panels, and the number of blocks of a matrix."""
+        panels = -(-self.rows // self.tile.rows), -(-self.columns // self.tile.columns)
+        height, width = min(_BLOCK[0], panels[0]), min(_BLOCK[1], panels[1])
+        panel_flops = flops // max(matrices * math.prod(panels), 1)
+        while True:
+            blocks = -(-panels[0] // max(height, 1)) * -(-panels[1] // max(width, 1))
+            is_small = height * width * panel_flops <= _TILE_FLOPS
+            if blocks * matrices >= _TILES or is_small or height * width <= 1:
+                return height, width, blocks
+            if height >= width:
+                height = -(-height // 2)
+            else:
+                width = -(-width // 2)
+
+
+def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[..., None]:
+    """The kernel that ``text`` says, for a register tile and an order of the left operand."""
+    from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.pointers import offset
+    from numbanet.kernels.cpu.register_tile import tile_product
+
+    product = tile_product(tile, a_is_rows=a_is_rows)
+    heights, most_rows, most_columns = tile.heights, tile.rows, tile.columns
+
+    @inline
+    def panel_product(count, width, add, c, columns, a, a_lane, a_step, b, b_step, depth):
+        """Rows of one panel, in as few register tiles as there are heights for."""
+        row = 0
+        free = a_lane if a_is_rows else a_step
+        while row < count:
+            rows = 1
+            for height in heights:
+                if height <= count - row:
+                    rows = height
+                    break
+            product(
+                rows, width, add, offset(c, row * columns), columns,
+                offset(a, row * a_lane), free, 0, 0, b, b_step, 0, 0, depth, 1, 1,
+            )  # fmt: skip
+            row += rows
+
+    @inline
+    def block(
+        tile, sums, a, b, rows, columns, depth, height, width, inner_batch, sums_start,
+        a_start, a_outer, a_inner, a_panel, a_lane, a_step,
+        b_start, b_outer, b_inner, b_panel, b_lane, b_step,
+    ):  # fmt: skip
+        row_panels = (rows + most_rows - 1) // most_rows
+        column_panels = (columns + most_columns - 1) // most_columns
+        row_blocks = (row_panels + height - 1) // height
+        column_blocks = (column_panels + width - 1) // width
+        matrix = tile // (row_blocks * column_blocks)
+        top = tile % row_blocks * height
+        left = tile // row_blocks % column_blocks * width
+        bottom = min(top + height, row_panels)
+        right = min(left + width, column_panels)
+        outer, inner = matrix // inner_batch, matrix % inner_batch
+        a = offset(a, a_start + outer * a_outer + inner * a_inner)
+        b = offset(b, b_start + outer * b_outer + inner * b_inner)
+        start = sums_start + matrix * rows * columns
+        for k in range(0, depth, _DEPTH):
+            steps = min(_DEPTH, depth - k)
+            for j in range(left, right):
+                column = j * most_columns
+                for i in range(top, bottom):
+                    row = i * most_rows
+                    panel_product(
+                        min(most_rows, rows - row), min(most_columns, columns - column), k,
+                        offset(sums, start + row * columns + column), columns,
+                        offset(a, i * a_panel + k * a_step), a_lane, a_step,
+                        offset(b, j * b_panel + k * b_step), b_step, steps,
+                    )  # fmt: skip
+        row, column = top * most_rows, left * most_columns
+        at = start + row * columns + column
+        block_height = min(bottom * most_rows, rows) - row
+        block_width = min(right * most_columns, columns) - column
+        if depth == 0:
+            for i in range(block_height):
+                for j in range(block_width):
+                    sums[at + i * columns + j] = 0
+        return at, block_height, block_width, column, columns
+
+    return kernel_from_text(text, block)

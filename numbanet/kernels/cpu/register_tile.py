@@ -1,0 +1,294 @@
+"""The innermost loop of every product: a block of sums kept in registers.
+
+This is LLVM written by hand, because Numba has no vector types. One function holds a variant
+for each height and width of the tile, so that the edges of a matrix cost little more than they
+are worth; the last vector of an edge is loaded and stored under a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numbanet.kernels.cpu.vector import RegisterTile
+
+_INT = ir.IntType(64)
+
+
+def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
+    """An intrinsic that computes one block ``c = a @ b``, or ``c += a @ b``.
+
+    The summed index has three levels, ``outer x middle x inner``, each with its stride in
+    either operand: a plain product has only the inner one, a convolution steps over kernel rows
+    and kernel columns too. The sum runs in that order.
+
+    Parameters
+    ----------
+    a_is_rows : bool
+        Whether the left operand's inner stride is 1 and its row stride free; otherwise its row
+        stride is 1 and its inner stride free.
+
+    Returns
+    -------
+    function
+        ``product(rows, columns, add, c, c_row, a, a_free, a_middle, a_outer, b, b_inner,
+        b_middle, b_outer, inner, middle, outer)``: counts and strides in elements, none of
+        the counts zero; ``rows`` is one of the tile's heights, ``columns`` what the tile was
+        made for. Elements right of ``columns`` are neither read nor written.
+    """
+
+    @intrinsic
+    def product(
+        typingctx: Any,
+        rows: Any,
+        columns: Any,
+        add: Any,
+        c: Any,
+        c_row: Any,
+        a: Any,
+        a_free: Any,
+        a_middle: Any,
+        a_outer: Any,
+        b: Any,
+        b_inner: Any,
+        b_middle: Any,
+        b_outer: Any,
+        inner: Any,
+        middle: Any,
+        outer: Any,
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _emit_variants(tile, a_is_rows, builder, args)
+            return context.get_dummy_value()
+
+        n = types.int64
+        signature = types.none(n, n, n, c, n, a, n, n, n, b, n, n, n, n, n, n)
+        return signature, generate
+
+    return product
+
+
+def _emit_variants(
+    tile: RegisterTile, a_is_rows: bool, builder: ir.IRBuilder, args: Sequence[ir.Value]
+) -> None:
+    """A switch over the number of rows, and of vectors, and whether the last one is whole."""
+    rows, columns, *rest = args
+    vectors = builder.sdiv(builder.add(columns, _INT(tile.lanes - 1)), _INT(tile.lanes))
+    fill = builder.mul(vectors, _INT(tile.lanes))
+    is_partial = builder.zext(builder.icmp_signed("!=", columns, fill), _INT)
+    width = builder.sub(builder.mul(vectors, _INT(2)), is_partial)
+    widest = 2 * tile.most_vectors + 1
+    done = builder.append_basic_block("tile.done")
+    impossible = builder.append_basic_block("tile.impossible")
+    number = builder.add(builder.mul(rows, _INT(widest)), width)
+    switch = builder.switch(number, impossible)
+    for height in tile.heights:
+        for width in tile.widths:
+            block = builder.append_basic_block(f"tile.{height}x{width}")
+            switch.add_case(_INT(height * widest + width), block)
+            builder.position_at_end(block)
+            variant = _Variant(tile, builder, height, (width + 1) // 2)
+            variant.emit(a_is_rows, columns if width % 2 else None, rest)
+            builder.branch(done)
+    builder.position_at_end(impossible)
+    builder.unreachable()
+    builder.position_at_end(done)
+
+
+class _Variant:
+    """Writes the loop for a fixed number of rows and vectors."""
+
+    def __init__(
+        self, tile: RegisterTile, builder: ir.IRBuilder, rows: int, vectors: int
+    ) -> None:
+        self.builder = builder
+        self.rows = rows
+        self.vectors = vectors
+        self.lanes = tile.lanes
+        self.itemsize = tile.dtype.itemsize
+        self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
+        self.vector = ir.VectorType(self.element, tile.lanes)
+        self.suffix = f"v{tile.lanes}f{8 * self.itemsize}"
+        self.mask: ir.Value | None = None
+
+    def emit(self, a_is_rows: bool, columns: ir.Value | None, args: Sequence[ir.Value]) -> None:
+        add, c, c_row, a, a_free, a_middle, a_outer, b, b_inner, b_middle, b_outer = args[:11]
+        inner, middle, outer = args[11:]
+        if columns is not None:
+            self.mask = self._tail_mask(columns)
+        addresses = _RowAddresses(self, a_free) if a_is_rows else _ColumnAddresses(self)
+        a_inner = _INT(1) if a_is_rows else a_free
+        levels = [
+            (outer, a_outer, b_outer),
+            (middle, a_middle, b_middle),
+            (inner, a_inner, b_inner),
+        ]
+        lines = [
+            self.builder.gep(c, [self.builder.mul(c_row, _INT(i))]) for i in range(self.rows)
+        ]
+        places = [(line, v) for line in lines for v in range(self.vectors)]
+        sums = self._nest(levels, addresses, a, b, self._first_sums(add, places))
+        for value, place in zip(sums, places, strict=True):
+            self._store(value, *place)
+
+    def _first_sums(
+        self, add: ir.Value, places: Sequence[tuple[ir.Value, int]]
+    ) -> list[ir.Value]:
+        """What is at ``places`` if ``add``, else zeros."""
+        builder = self.builder
+        before = builder.block
+        with builder.if_then(builder.icmp_signed("!=", add, _INT(0))):
+            old = [self._load(*place) for place in places]
+            loaded = builder.block
+        sums = []
+        for value in old:
+            phi = builder.phi(self.vector)
+            phi.add_incoming(value, loaded)
+            phi.add_incoming(ir.Constant(self.vector, None), before)
+            sums.append(phi)
+        return sums
+
+    def _tail_mask(self, columns: ir.Value) -> ir.Value:
+        """Which lanes of the last vector lie left of ``columns``."""
+        builder = self.builder
+        left = builder.sub(columns, _INT((self.vectors - 1) * self.lanes))
+        left32 = builder.trunc(left, ir.IntType(32))
+        vector = ir.VectorType(ir.IntType(32), self.lanes)
+        single = builder.insert_element(ir.Constant(vector, ir.Undefined), left32, _i32(0))
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        splat = builder.shuffle_vector(single, ir.Constant(vector, ir.Undefined), zeros)
+        lanes = ir.Constant(vector, list(range(self.lanes)))
+        return builder.icmp_signed("<", lanes, splat)
+
+    def _nest(
+        self,
+        levels: Sequence[tuple[ir.Value, ir.Value, ir.Value]],
+        addresses: _ColumnAddresses,
+        a: ir.Value,
+        b: ir.Value,
+        sums: list[ir.Value],
+    ) -> list[ir.Value]:
+        """Loops over the levels, outermost first; each runs at least once."""
+        if not levels:
+            return self._step(addresses.numbers(a), b, sums)
+        builder = self.builder
+        (count, a_stride, b_stride), *below = levels
+        before = builder.block
+        body = builder.append_basic_block("sum")
+        builder.branch(body)
+        builder.position_at_end(body)
+        index, a_now, b_now = (builder.phi(each.type) for each in (count, a, b))
+        sums_now = [builder.phi(self.vector) for _ in sums]
+        new = self._nest(below, addresses, a_now, b_now, sums_now)  # type: ignore[arg-type]
+        after = builder.block
+        steps = (
+            (index, _INT(0), builder.add(index, _INT(1))),
+            (a_now, a, builder.gep(a_now, [a_stride])),
+            (b_now, b, builder.gep(b_now, [b_stride])),
+            *zip(sums_now, sums, new, strict=True),
+        )
+        for phi, first, following in steps:
+            phi.add_incoming(first, before)
+            phi.add_incoming(following, after)
+        end = builder.append_basic_block("sum.end")
+        again = builder.icmp_signed("<", steps[0][2], count)
+        builder.cbranch(again, body, end)
+        builder.position_at_end(end)
+        return new
+
+    def _step(
+        self, numbers: Sequence[ir.Value], b: ir.Value, sums: Sequence[ir.Value]
+    ) -> list[ir.Value]:
+        """One multiply-add into every sum."""
+        right = [self._load(b, v) for v in range(self.vectors)]
+        new: list[ir.Value] = []
+        for row, number in enumerate(numbers):
+            left = self._splat(self.builder.load(number))
+            for v, vector in enumerate(right):
+                old = sums[row * self.vectors + v]
+                new.append(self._call("fmuladd", self.vector, [left, vector, old]))
+        return new
+
+    def _splat(self, number: ir.Value) -> ir.Value:
+        builder = self.builder
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        single = builder.insert_element(undefined, number, _i32(0))
+        return builder.shuffle_vector(single, undefined, zeros)
+
+    def _vector_address(self, base: ir.Value, v: int) -> ir.Value:
+        address = self.builder.gep(base, [_INT(v * self.lanes)])
+        return self.builder.bitcast(address, self.vector.as_pointer())
+
+    def _is_masked(self, v: int) -> bool:
+        return self.mask is not None and v == self.vectors - 1
+
+    def _load(self, base: ir.Value, v: int) -> ir.Value:
+        address = self._vector_address(base, v)
+        if not self._is_masked(v):
+            return self.builder.load(address, align=self.itemsize)
+        zero = ir.Constant(self.vector, None)
+        arguments = [address, _i32(self.itemsize), self.mask, zero]
+        return self._call("masked.load", self.vector, arguments)
+
+    def _store(self, value: ir.Value, base: ir.Value, v: int) -> None:
+        address = self._vector_address(base, v)
+        if not self._is_masked(v):
+            self.builder.store(value, address, align=self.itemsize)
+            return
+        arguments = [value, address, _i32(self.itemsize), self.mask]
+        self._call("masked.store", ir.VoidType(), arguments)
+
+    def _call(self, name: str, result: ir.Type, arguments: Sequence[Any]) -> ir.Value:
+        suffix = self.suffix if name == "fmuladd" else f"{self.suffix}.p0"
+        function_type = ir.FunctionType(result, [each.type for each in arguments])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, function_type, f"llvm.{name}.{suffix}"
+        )
+        return self.builder.call(function, arguments)
+
+
+class _ColumnAddresses:
+    """Left numbers that follow one another: one address and constant distances."""
+
+    def __init__(self, variant: _Variant) -> None:
+        self.builder = variant.builder
+        self.rows = variant.rows
+
+    def numbers(self, a: ir.Value) -> list[ir.Value]:
+        return [self.builder.gep(a, [_INT(row)]) for row in range(self.rows)]
+
+
+class _RowAddresses(_ColumnAddresses):
+    """Left numbers that lie a stride apart.
+
+    Four rows share a base, from which processors reach them with one multiple of the stride.
+    Left to itself LLVM steps from row to row, a chain of additions as long as the arithmetic.
+    """
+
+    def __init__(self, variant: _Variant, stride: ir.Value) -> None:
+        super().__init__(variant)
+        bases = range(0, self.rows, 4)
+        self.bases = [self._opaque(self.builder.mul(stride, _INT(row))) for row in bases]
+        steps = range(min(self.rows, 4))
+        self.steps = [self._opaque(self.builder.mul(stride, _INT(row))) for row in steps]
+
+    def _opaque(self, number: ir.Value) -> ir.Value:
+        """The same number, of which LLVM no longer knows where it came from."""
+        identity = ir.FunctionType(_INT, [_INT])
+        return self.builder.asm(identity, "", "=r,0", [number], side_effect=False)
+
+    def numbers(self, a: ir.Value) -> list[ir.Value]:
+        bases = [self.builder.gep(a, [distance]) for distance in self.bases]
+        return [
+            self.builder.gep(bases[row // 4], [self.steps[row % 4]]) for row in range(self.rows)
+        ]
+
+
+def _i32(number: int) -> ir.Constant:
+    return ir.Constant(ir.IntType(32), number)

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+
+from numbanet.ir import NO_ATTRS, REGISTRY, DType
+from numbanet.kernels.cpu.registry import LOWERINGS
+from numbanet.ops.expression import Expression, Step
+from numbanet.ops.matmul import MATMUL, MatmulAttrs
+from tests.kernels.cpu.lowered import check, leaves
+
+DTYPES = ["float32", "float64"]
+PLAIN = MatmulAttrs()
+
+
+def operands(rng, m, k, n, transpose_a=False, transpose_b=False, dtype="float32"):
+    a = rng.standard_normal((k, m) if transpose_a else (m, k)).astype(dtype)
+    b = rng.standard_normal((n, k) if transpose_b else (k, n)).astype(dtype)
+    return [a, b]
+
+
+def product(arrays, attrs=PLAIN):
+    return MATMUL.node(*leaves(arrays), attrs=attrs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "transposes", [(False, False), (False, True), (True, False), (True, True)]
+)
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (1, 1, 1),
+        (14, 16, 32),
+        (15, 33, 31),
+        (32, 784, 128),
+        (64, 128, 10),
+        (37, 1, 18),
+        (1, 70, 300),
+        (29, 400, 65),
+    ],
+)
+def test_products_of_all_orders(dtype, transposes, sizes):
+    rng = np.random.default_rng(0)
+    arrays = operands(rng, *sizes, *transposes, dtype)
+    check(product(arrays, MatmulAttrs(*transposes)), arrays)
+
+
+@pytest.mark.parametrize(
+    "transposes", [(False, False), (False, True), (True, False), (True, True)]
+)
+def test_large_products_are_packed_and_summed_in_parts(transposes):
+    rng = np.random.default_rng(1)
+    arrays = operands(rng, 203, 801, 301, *transposes)
+    check(product(arrays, MatmulAttrs(*transposes)), arrays)
+
+
+def test_rows_that_displace_each_other_from_the_cache_are_packed():
+    rng = np.random.default_rng(2)
+    arrays = operands(rng, 17, 1024, 40)
+    node = product(arrays)
+    assert [call.kernel.name for call in LOWERINGS["matmul"](node)] == [
+        "pack_transposing",
+        "matmul",
+    ]
+    check(node, arrays)
+
+
+@pytest.mark.parametrize("sizes", [(0, 4, 3), (4, 0, 3), (4, 3, 0), (0, 0, 0)])
+def test_empty_products(sizes):
+    arrays = operands(np.random.default_rng(3), *sizes)
+    check(product(arrays), arrays)
+
+
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+@pytest.mark.parametrize(
+    ("leading_a", "leading_b"),
+    [
+        ((3,), ()),
+        ((), (3,)),
+        ((3,), (3,)),
+        ((2, 1), (5,)),
+        ((2, 3, 1, 2), (3, 4, 1)),
+        ((2, 1, 3, 1, 2), (1, 4, 1, 2, 2)),
+        ((0,), (1,)),
+    ],
+)
+def test_leading_axes_broadcast(leading_a, leading_b, transpose_a, transpose_b):
+    rng = np.random.default_rng(4)
+    a, b = operands(rng, 9, 6, 5, transpose_a, transpose_b)
+    arrays = [
+        rng.standard_normal((*leading_a, *a.shape)).astype("float32"),
+        rng.standard_normal((*leading_b, *b.shape)).astype("float32"),
+    ]
+    check(product(arrays, MatmulAttrs(transpose_a, transpose_b)), arrays)
+
+
+def step(name, *args, dtype=DType.FLOAT32, attrs=NO_ATTRS):
+    return Step(REGISTRY[name], attrs, args, dtype)
+
+
+def epilogue(inputs, *steps):
+    dtypes = (DType.FLOAT32,) * inputs
+    return Expression(dtypes, steps, (inputs + len(steps) - 1,))
+
+
+EXTRAS = {
+    "number": (),
+    "one": (1,),
+    "vector": (33,),
+    "tensor": (2, 30, 33),
+}
+
+
+@pytest.mark.parametrize("kind", EXTRAS)
+@pytest.mark.parametrize("leading", [(2,), ()])
+def test_epilogues_read_extra_inputs(kind, leading):
+    rng = np.random.default_rng(5)
+    a = rng.standard_normal((2, 30, 20)).astype("float32")
+    b = rng.standard_normal((*leading, 20, 33)).astype("float32")
+    extra = rng.standard_normal(EXTRAS[kind]).astype("float32")
+    expression = epilogue(2, step("add", 0, 1), step("tanh", 2))
+    check(product([a, b, extra], MatmulAttrs(epilogue=expression)), [a, b, extra])
+
+
+def test_an_epilogue_of_many_inputs_after_a_sum_in_parts():
+    rng = np.random.default_rng(6)
+    arrays = operands(rng, 130, 500, 70)
+    arrays += [rng.standard_normal(s).astype("float32") for s in ((70,), (130, 70), ())]
+    expression = epilogue(4, step("add", 0, 1), step("multiply", 4, 2), step("maximum", 5, 3))
+    check(product(arrays, MatmulAttrs(epilogue=expression)), arrays)
+
+
+def test_an_epilogue_may_change_the_dtype():
+    rng = np.random.default_rng(7)
+    arrays = [*operands(rng, 20, 6, 9), np.float32([0.5])]
+    expression = epilogue(2, step("greater", 0, 1, dtype=DType.BOOL))
+    check(product(arrays, MatmulAttrs(epilogue=expression)), arrays)
+
+
+def test_an_epilogue_of_an_empty_sum():
+    arrays = [
+        np.zeros((3, 0), "float32"),
+        np.zeros((0, 4), "float32"),
+        np.arange(4.0, dtype="f"),
+    ]
+    expression = epilogue(2, step("add", 0, 1))
+    check(product(arrays, MatmulAttrs(epilogue=expression)), arrays)
+
+
+def test_nan_and_infinity_stay_where_they_belong():
+    arrays = operands(np.random.default_rng(8), 17, 9, 35)
+    arrays[0][3, 4] = np.nan
+    arrays[1][2, 34] = np.inf
+    check(product(arrays), arrays)
+
+
+def test_every_call_says_what_it_costs():
+    arrays = operands(np.random.default_rng(9), 64, 320, 200, transpose_b=True)
+    pack, multiply = LOWERINGS["matmul"](product(arrays, MatmulAttrs(transpose_b=True)))
+    assert pack.nbytes == 2 * 320 * 200 * 4
+    assert multiply.flops == 2 * 64 * 320 * 200
+    assert multiply.nbytes == 4 * (64 * 320 + 320 * 200 + 64 * 200)
+    assert multiply.tiles > 1
