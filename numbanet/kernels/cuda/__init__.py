@@ -1,5 +1,17 @@
 """CUDA kernels: compiled ahead of time for real GPUs, run on Numba's simulator in tests."""
 
+# Each of these enters its lowerings into the table.
+from numbanet.kernels.cuda import convolution, fused, indexing, matmul, movement, pooling, rows
 from numbanet.kernels.cuda.registry import LOWERINGS, lowering
 
-__all__ = ["LOWERINGS", "lowering"]
+__all__ = [
+    "LOWERINGS",
+    "convolution",
+    "fused",
+    "indexing",
+    "lowering",
+    "matmul",
+    "movement",
+    "pooling",
+    "rows",
+]

@@ -8,13 +8,19 @@ from typing import Any
 
 from numba import cuda, float32, float64, int32, int64, uint8, uint32, uint64
 
-from numbanet.kernels.cuda.intrinsics import load4, store4, thread_index, tile_index
+from numbanet.kernels.cuda import mathematics
+from numbanet.kernels.cuda.intrinsics import (
+    is_aligned,
+    load4,
+    store4,
+    thread_index,
+    tile_index,
+)
 from numbanet.kernels.cuda.simulate import SIMULATED
 from numbanet.kernels.source import compile_source
 
 NAMESPACE: dict[str, Any] = {
     "cuda": cuda,
-    "math": math,
     "float32": float32,
     "float64": float64,
     "int32": int32,
@@ -24,12 +30,14 @@ NAMESPACE: dict[str, Any] = {
     "uint64": uint64,
     "inf": math.inf,
     "nan": math.nan,
+    "is_aligned": is_aligned,
     "load4": load4,
     "store4": store4,
     "thread_index": thread_index,
     "tile_index": tile_index,
     # Of shared arrays, so that quads of numbers are loaded at once. The simulator knows none.
     "ALIGNMENT": None if SIMULATED else 16,
+    **mathematics.NAMES,
 }
 
 

@@ -30,6 +30,10 @@ def _simulated_thread_index() -> np.uint32:
     return np.uint32(thread.threadIdx.x)
 
 
+def _simulated_is_aligned(pointer: Any) -> bool:
+    return pointer.ctypes.data % 16 == 0
+
+
 def _simulated_load4(pointer: Any, index: Any) -> tuple[Any, Any, Any, Any]:
     start = int(index)
     if start % 4:
@@ -52,8 +56,19 @@ def _thread_index() -> np.uint32:
     return np.uint32(cuda.threadIdx.x)
 
 
+def _is_aligned(typing_context: Any, pointer: Any) -> Any:
+    """Whether ``pointer`` may be given to `load4` and `store4`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = builder.ptrtoint(args[0], _WIDE)
+        rest = builder.and_(address, ir.Constant(_WIDE, 15))
+        return builder.icmp_unsigned("==", rest, ir.Constant(_WIDE, 0))
+
+    return types.boolean(pointer), generate
+
+
 def _load4(typing_context: Any, pointer: Any, index: Any) -> Any:
-    """Four float32 from ``pointer[index]`` on, in one 128-bit load; ``index % 4 == 0``."""
+    """Four float32 from ``pointer[index]`` on in one 128-bit load, if that is aligned."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         load = builder.load(_vector_address(builder, *args))
@@ -67,7 +82,7 @@ def _load4(typing_context: Any, pointer: Any, index: Any) -> Any:
 def _store4(
     typing_context: Any, pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any
 ) -> Any:
-    """Four float32 to ``pointer[index]`` on, in one 128-bit store; ``index % 4 == 0``."""
+    """Four float32 to ``pointer[index]`` on in one 128-bit store, if that is aligned."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = ir.Constant(_VECTOR, ir.Undefined)
@@ -81,6 +96,7 @@ def _store4(
     return types.void(pointer, index, element, element, element, element), generate
 
 
+_WIDE = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), 4)
 
 
@@ -89,15 +105,15 @@ def _lane(i: int) -> ir.Constant:
 
 
 def _vector_address(builder: Any, pointer: Any, index: Any) -> Any:
-    wide = ir.IntType(64)
-    if index.type.width < wide.width:
-        index = builder.zext(index, wide)
+    if index.type.width < _WIDE.width:
+        index = builder.zext(index, _WIDE)
     return builder.bitcast(builder.gep(pointer, [index]), _VECTOR.as_pointer())
 
 
 if SIMULATED:
     tile_index = _simulated_tile_index
     thread_index = _simulated_thread_index
+    is_aligned = _simulated_is_aligned
     load4 = _simulated_load4
     store4 = _simulated_store4
 else:
@@ -106,5 +122,6 @@ else:
     _inlined = cuda.jit(device=True, inline="always")
     tile_index = _inlined(_tile_index)
     thread_index = _inlined(_thread_index)
+    is_aligned = intrinsic(_is_aligned)
     load4 = intrinsic(_load4)
     store4 = intrinsic(_store4)

@@ -48,9 +48,7 @@ class CudaDevice(Device):
         """Move variables here that are not: new ones, and those another device took."""
         for variable in program.variables:
             if variable.home is not self:
-                numbers = variable.numpy()
-                self.driver.upload(self._memory.address_of(variable), numbers)
-                variable.home = self
+                self.driver.upload(self._memory.address_of(variable), variable.move(self))
 
     def read(self, variable: Variable) -> np.ndarray:
         numbers = np.empty(variable.type.sizes, variable.type.dtype.numpy)

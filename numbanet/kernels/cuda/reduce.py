@@ -1,0 +1,272 @@
+"""Folds: an elementwise program whose results are summed, or whose extremes are found.
+
+A block folds ``width`` neighbouring outputs; ``depth`` of its threads share each, and meet in
+a tree in shared memory. With a width of one that is a block a row, with a width of 32 the sums
+of columns, with a depth of one a thread an output. Where outputs are too few to fill a GPU, the
+elements are cut into parts, and a second call folds what the first made of each part. All of it
+follows from the sizes alone, so a sum has one order on every GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from numbanet.ir import DType, Node
+from numbanet.kernels.cuda import tuning
+from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.walks import Walks, offsets, require_32_bits
+from numbanet.kernels.iteration import Dims, Step, split, with_position
+from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
+from numbanet.kernels.operand import Operand
+from numbanet.kernels.source import literal, render
+from numbanet.ops.expression import Expression
+from numbanet.ops.fused import Access, FusedAttrs
+
+
+def lower_reduction(
+    node: Node, attrs: FusedAttrs, reads: Sequence[Operand]
+) -> tuple[Call, ...]:
+    """The calls of a fused node that ends in a reduction; none if it has no output element."""
+    if attrs.reduction is None:
+        raise TypeError(f"{node!r} reduces nothing")
+    kept, folded = split(attrs.shape, with_position(attrs), attrs.reduction.axes)
+    if kept.size == 0:
+        return ()
+    require_32_bits(kept.size * max(folded.size, 1))
+    work = _Work(attrs.expression, tuple(reads), attrs.shape, kept, folded)
+    kind, shape = attrs.reduction.kind, _Shape.of(kept, folded)
+    nbytes = sum(operand.nbytes(attrs.shape) for operand in reads)
+    outputs = tuple(node.outputs)
+    flops = node.op.flops(node)
+    if shape.parts == 1:
+        return (work.call(kind, shape, outputs, folded.size, nbytes, flops),)
+    partial_kind = "sum" if kind == "mean" else kind
+    dtypes = attrs.expression.output_dtypes
+    partials = tuple(Scratch(shape.parts * kept.size * each.itemsize) for each in dtypes)
+    first = work.call(partial_kind, shape, partials, folded.size, nbytes, flops)
+    again = _work_on_partials(partials, dtypes, kept.size, shape.parts)
+    last_shape = _Shape.of(again.kept, again.folded, may_cut=False)
+    return (first, again.call(kind, last_shape, outputs, folded.size, 0, 0))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How a fold is spread over blocks and threads.
+
+    ``parts`` parts of ``chunk`` elements each are folded on their own.
+    """
+
+    width: int
+    depth: int
+    parts: int
+    chunk: int
+
+    @classmethod
+    def of(cls, kept: Dims, folded: Dims, *, may_cut: bool = True) -> _Shape:
+        choice = tuning.TUNING
+        is_columns = Step.ONE in kept.inner and Step.ONE not in folded.inner
+        narrowest = min(choice.columns, _power_of_two(kept.size)) if is_columns else 1
+        depth = min(_power_of_two(-(-folded.size // 4)), choice.threads // narrowest)
+        width = choice.threads // depth
+        blocks = -(-kept.size // width)
+        parts = 1
+        if may_cut:
+            most = -(-folded.size // (depth * choice.run))
+            parts = max(1, min(choice.blocks // blocks, most))
+        chunk = max(1, -(-folded.size // parts))
+        return cls(width, depth, max(1, -(-folded.size // chunk)), chunk)
+
+    def blocks(self, outputs: int) -> int:
+        """Of one part."""
+        return -(-outputs // self.width)
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest that is not below ``number``."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is folded: a program over operands, in a space that is split in two.
+
+    If the program asks for positions, the spaces have one operand more: their offset is it.
+    """
+
+    expression: Expression
+    reads: tuple[Operand, ...]
+    space: tuple[int, ...]
+    kept: Dims
+    folded: Dims
+
+    def call(
+        self,
+        kind: str,
+        shape: _Shape,
+        writes: tuple[Argument, ...],
+        count: int,
+        nbytes: int,
+        flops: int,
+    ) -> Call:
+        """One launch; ``count`` elements make a mean."""
+        kept, folded = Walks.of("k", self.kept), Walks.of("f", self.folded)
+        text = _Writer(self, kind, shape, kept, folded).write()
+        blocks = shape.blocks(self.kept.size)
+        sizes = (self.kept.size, self.folded.size, shape.chunk, blocks, count)
+        numbers = (*sizes, *kept.numbers(self.kept), *folded.numbers(self.folded))
+        pointers = [operand.pointer for operand in self.reads]
+        pointers += [f"{dtype}*" for dtype in self.expression.output_dtypes]
+        signature = (*pointers, *["int32"] * len(numbers))
+        threads = shape.width * shape.depth
+        return Call(
+            Kernel(f"{kind}_fold", make_generated, (text,), signature, threads),
+            (*(operand.argument for operand in self.reads), *writes, *numbers),
+            tiles=blocks * shape.parts,
+            writes=tuple(range(len(self.reads), len(pointers))),
+            nbytes=nbytes,
+            flops=flops,
+            offsets=offsets(self.reads, self.space),
+        )
+
+
+def _work_on_partials(
+    partials: tuple[Scratch, ...], dtypes: tuple[DType, ...], outputs: int, parts: int
+) -> _Work:
+    access = Access(0, (outputs, 1))
+    reads = tuple(
+        Operand(partial, dtype, access) for partial, dtype in zip(partials, dtypes, strict=True)
+    )
+    space = (parts, outputs)
+    kept, folded = split(space, [access] * len(reads), (0,))
+    copies = Expression(dtypes, (), tuple(range(len(dtypes))))
+    return _Work(copies, reads, space, kept, folded)
+
+
+class _Writer:
+    """The text of one kernel."""
+
+    def __init__(
+        self, work: _Work, kind: str, shape: _Shape, kept: Walks, folded: Walks
+    ) -> None:
+        self._work = work
+        self._kind = kind
+        self._shape = shape
+        self._kept = kept
+        self._folded = folded
+        self._dtypes = work.expression.output_dtypes
+        self._numbers = range(len(self._dtypes))
+
+    def write(self) -> str:
+        reads = [f"x{k}" for k in range(len(self._work.reads))]
+        writes = [f"y{k}" for k in self._numbers]
+        sizes = ["outputs", "elements", "chunk", "blocks", "count"]
+        walks = [*self._kept.arguments, *self._folded.arguments]
+        lines = [
+            *self._place(),
+            *(f"a{k} = {_start(self._kind, self._dtypes[k])}" for k in self._numbers),
+            "if output < uint32(outputs):",
+            *_indent(self._fold()),
+            *self._tree(),
+            "if lane == uint32(0) and output < uint32(outputs):",
+            *_indent(self._stores()),
+        ]
+        arguments = ", ".join([*reads, *writes, *sizes, *walks])
+        return "\n".join([f"def kernel({arguments}):", *_indent(lines)]) + "\n"
+
+    def _place(self) -> list[str]:
+        """Statements that tell a thread its output and its part."""
+        width = self._shape.width
+        return [
+            "tile = tile_index()",
+            "thread = thread_index()",
+            f"column = uint32(thread % uint32({width}))",
+            f"lane = uint32(thread // uint32({width}))",
+            "part = uint32(tile // uint32(blocks))",
+            f"output = uint32(uint32(tile % uint32(blocks)) * uint32({width}) + column)",
+        ]
+
+    def _fold(self) -> list[str]:
+        """Statements that fold every ``depth``-th element of the part."""
+        walks = range(len(self._kept.steps))
+        loads = [f"x{k}[p{k}]" for k in range(len(self._work.reads))]
+        statements, results = render(self._work.expression, loads, f"p{len(loads)}")
+        body = [
+            *self._folded.unravel("element"),
+            *(f"p{walk} = uint32(b{walk} + {self._folded.offset(walk)})" for walk in walks),
+            *statements,
+            *self._combine(results),
+            f"element = uint32(element + uint32({self._shape.depth}))",
+        ]
+        return [
+            *self._kept.unravel("output"),
+            *(f"b{walk} = {self._kept.offset(walk)}" for walk in walks),
+            "element = uint32(part * uint32(chunk) + lane)",
+            "stop = min(uint32(part * uint32(chunk) + uint32(chunk)), uint32(elements))",
+            "while element < stop:",
+            *_indent(body),
+        ]
+
+    def _combine(self, results: Sequence[str]) -> list[str]:
+        lines = []
+        for k, result in enumerate(results):
+            lines.append(f"v{k} = {result}")
+            lines.append(f"a{k} = {_combined(self._kind, self._dtypes[k], f'a{k}', f'v{k}')}")
+        return lines
+
+    def _tree(self) -> list[str]:
+        """Statements that fold the lanes of each column: the first has the result."""
+        depth, width = self._shape.depth, self._shape.width
+        if depth == 1:
+            return []
+        lines = [
+            f"s{k} = cuda.shared.array({depth * width}, {self._dtypes[k]})"
+            for k in self._numbers
+        ]
+        lines += [*(f"s{k}[thread] = a{k}" for k in self._numbers), "cuda.syncthreads()"]
+        half = depth // 2
+        while half:
+            body = []
+            for k in self._numbers:
+                body.append(f"v{k} = s{k}[uint32(thread + uint32({half * width}))]")
+                combined = _combined(self._kind, self._dtypes[k], f"a{k}", f"v{k}")
+                body += [f"a{k} = {combined}", f"s{k}[thread] = a{k}"]
+            lines += [f"if lane < uint32({half}):", *_indent(body), "cuda.syncthreads()"]
+            half //= 2
+        return lines
+
+    def _stores(self) -> list[str]:
+        lines = ["place = uint32(part * uint32(outputs) + output)"]
+        for k in self._numbers:
+            dtype = self._dtypes[k]
+            is_mean = self._kind == "mean"
+            lines.append(
+                f"y{k}[place] = a{k} / {dtype}(count)" if is_mean else f"y{k}[place] = a{k}"
+            )
+        return lines
+
+
+def _start(kind: str, dtype: DType) -> str:
+    """Source of what a fold of nothing is."""
+    if kind in ("sum", "mean"):
+        return literal(0, dtype)
+    sign = -1 if kind == "max" else 1
+    if dtype.is_floating:
+        return f"{dtype}({'-' if sign < 0 else ''}inf)"
+    limits = np.iinfo(dtype.numpy)
+    return literal(int(limits.min if sign < 0 else limits.max), dtype)
+
+
+def _combined(kind: str, dtype: DType, a: str, b: str) -> str:
+    """Source of ``a`` folded with ``b``; of an extreme NaN if either is."""
+    if kind in ("sum", "mean"):
+        return f"{dtype}({a} + {b})"
+    worse = "<" if kind == "max" else ">"
+    condition = f"({a} {worse} {b}) | ({b} != {b})" if dtype.is_floating else f"{a} {worse} {b}"
+    return f"{b} if {condition} else {a}"
+
+
+def _indent(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
