@@ -44,6 +44,13 @@ class ReferenceDevice(Device):
     def load(self, program: Program) -> ReferenceExecutable:
         return ReferenceExecutable(self, program)
 
+    def adopt(self, variable: Variable, memory: np.ndarray) -> np.ndarray:
+        """The variable's memory, at first ``memory``; numbers that live elsewhere move in."""
+        memory = self.memory.setdefault(variable, memory)
+        if variable.home is not self:
+            memory[:] = np.frombuffer(variable.move(self).tobytes(), np.uint8)
+        return memory
+
     def read(self, variable: Variable) -> np.ndarray:
         sizes = variable.type.sizes
         return self.memory[variable].view(variable.type.dtype.numpy).reshape(sizes).copy()
@@ -70,24 +77,22 @@ def _in_place(node: Node) -> tuple[tuple[int, int], ...]:
 
 class ReferenceExecutable(Executable):
     def __init__(self, device: ReferenceDevice, program: Program) -> None:
+        self._device = device
         self.program = program
         self.memory: dict[Buffer, np.ndarray] = {}
         for buffer in program.buffers:
             self.memory[buffer] = _allocate(buffer)
-            variable = buffer.variable
-            if variable is not None:
-                if variable in device.memory:
-                    self.memory[buffer] = device.memory[variable]
-                else:
-                    self.memory[buffer][:] = np.frombuffer(variable.numpy().tobytes(), np.uint8)
-                    device.memory[variable] = self.memory[buffer]
-                    variable.home = device
+            if buffer.variable is not None:
+                self.memory[buffer] = device.adopt(buffer.variable, self.memory[buffer])
 
     def bind(self, name: str, array: np.ndarray) -> None:
         buffer = self.program.inputs[name]
         self.memory[buffer][:] = np.frombuffer(array.tobytes(), np.uint8)
 
     def run(self, steps: int = 1) -> None:
+        for buffer in self.program.buffers:
+            if buffer.variable is not None:
+                self._device.adopt(buffer.variable, self.memory[buffer])
         for _ in range(steps):
             for launch in self.program.launches:
                 self._launch(launch)

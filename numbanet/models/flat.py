@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanet.errors import DTypeError, GraphError
 from numbanet.ir import DType, Value, Variable
+from numbanet.ir.variable import Home
 from numbanet.ops.state import segment
 
 ALIGNMENT = 16
@@ -70,10 +71,8 @@ class FlatState:
             return
         numbers = self.flat.numpy()
         for variable in strangers:
-            self._slice(numbers, variable)[...] = variable.numpy()
+            self._slice(numbers, variable)[...] = variable.move(self)
         self.flat.assign(numbers)
-        for variable in strangers:
-            variable.home = self
 
     def read(self, variable: Variable) -> np.ndarray:
         """A copy of a parameter's numbers."""
@@ -105,6 +104,12 @@ class FlatState:
             for place in self.segments.values()
         ]
         return "\n".join(lines)
+
+
+def home_of(variable: Variable) -> Home | None:
+    """Where a variable's numbers are: for a part of a flat variable, where that is."""
+    home = variable.home
+    return home.flat.home if isinstance(home, FlatState) else home
 
 
 def _common_dtype(parameters: Mapping[str, Variable]) -> DType:

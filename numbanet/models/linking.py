@@ -95,14 +95,14 @@ def _chain(
     updates = node.op.updates
     if updates is None:
         return node.outputs
-    old = {value: variable_of(value) for value, _ in updates(node)}
+    pairs = [(old, new, variable_of(old)) for old, new in updates(node)]
+    variables = {old: variable for old, _, variable in pairs if variable is not None}
     current = tuple(
-        chains.get(variable, value) if (variable := old.get(first)) else value
+        chains.get(variable, value) if (variable := variables.get(first)) else value
         for first, value in zip(node.inputs, inputs, strict=True)
     )
-    new = node.op.node(*current, attrs=node.attrs, path=node.path)
-    for (first, _), (_, value) in zip(updates(node), updates(new), strict=True):
-        variable = old[first]
+    outputs = node.op.node(*current, attrs=node.attrs, path=node.path).outputs
+    for _, new, variable in pairs:
         if variable is not None:
-            chains[variable] = value
-    return new.outputs
+            chains[variable] = outputs[new.index]
+    return outputs

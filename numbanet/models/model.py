@@ -18,6 +18,7 @@ from numbanet.layers.module import Module, walk
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
+from numbanet.models.flat import home_of
 from numbanet.models.functional import Topology, trace
 from numbanet.models.history import History
 from numbanet.models.ids import check_ids
@@ -319,7 +320,14 @@ class Model(Module):
         return self._compiled
 
     def _device(self) -> Device:
-        return get_device(None) if self._compiled is None else self._compiled.device
+        """The device of ``compile``, else the one where the weights are, else the default."""
+        if self._compiled is not None:
+            return self._compiled.device
+        for variable in self.variables().values():
+            device = home_of(variable)
+            if isinstance(device, Device):
+                return device
+        return get_device(None)
 
     def _inputs(self, x: Any) -> dict[str, np.ndarray]:
         if self._signature is None:

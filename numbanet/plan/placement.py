@@ -193,10 +193,10 @@ def share_in_place(calls: Sequence[Call], placement: Placement) -> None:
             old = placement.where(source)[0].resolve()[0]
             new = placement.where(result)[0]
             ends_here = old.buffer is None and old.end == index and old not in taken
-            fits = old.nbytes == new.nbytes and new.start == index
+            fits = old.nbytes == new.nbytes and new.start == index and new not in taken
             if ends_here and fits and _in_place(call, old, new, placement):
                 _take_over(old, new)
-                taken |= {old, new.resolve()[0]}
+                taken |= {old, new, new.resolve()[0]}
 
 
 def _take_over(old: Block, new: Block) -> None:

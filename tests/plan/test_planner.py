@@ -94,3 +94,14 @@ def test_a_chain_needs_two_values_at_once_and_one_where_it_may_run_in_place() ->
 def test_unknown_passes_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown passes: fusion"):
         Options(passes=frozenset({"fusion"}))
+
+
+def test_one_result_takes_over_one_operand_only() -> None:
+    x = ops.input_value("x", (4,))
+    number = ops.sum(x) - ops.max(x) * 2.0 + 1.0
+    graph = Graph((x,), {"y": ops.matmul(ops.reshape(number, (1, 1)), ops.reshape(x, (1, 4)))})
+    device = ReferenceDevice()
+    executable = device.load(compile_program(graph, device))
+    executable.bind("x", np.array([1, 2, 3, 5], np.float32))
+    executable.run()
+    np.testing.assert_array_equal(executable.output("y"), [[2, 4, 6, 10]])
