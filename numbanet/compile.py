@@ -2,7 +2,7 @@
 
 ::
 
-    bind -> decompose -> fold -> cse -> algebra -> layout -> cse -> epilogue -> fuse -> plan
+    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
 that only make programs faster; the results are the same.

@@ -45,7 +45,13 @@ class Attrs:
 
 
 def _show(attribute: object) -> str:
-    return f"{attribute:g}" if isinstance(attribute, float) else str(attribute)
+    if isinstance(attribute, float):
+        return f"{attribute:g}"
+    if isinstance(attribute, tuple):
+        # Python would show the elements by their repr.
+        elements = ", ".join(map(_show, attribute))
+        return f"({elements},)" if len(attribute) == 1 else f"({elements})"
+    return str(attribute)
 
 
 NO_ATTRS = Attrs()

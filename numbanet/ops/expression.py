@@ -122,6 +122,9 @@ class NumberAttrs(Attrs):
     number: float
     dtype: DType
 
+    def __str__(self) -> str:
+        return f"{self.number:g}"
+
 
 NUMBER = Op(
     "number",
