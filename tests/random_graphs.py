@@ -51,11 +51,12 @@ SHAPING = (
 
 @dataclass(frozen=True)
 class Drawn:
-    """A graph, and numbers for its inputs and variables."""
+    """A graph, and numbers for its inputs and, at the start, its variables."""
 
     graph: Graph
     feeds: dict[str, np.ndarray]
     variables: tuple[Variable, ...]
+    start: tuple[np.ndarray, ...]
 
 
 @st.composite
@@ -85,7 +86,8 @@ def graphs(draw: st.DrawFn, dtype: DType = DType.FLOAT64, max_nodes: int = 24) -
         for leaf in leaves
         if draw(st.booleans())
     )
-    return Drawn(Graph(tuple(inputs), named, updates), feeds, variables)
+    start = tuple(variable.numpy() for variable in variables)
+    return Drawn(Graph(tuple(inputs), named, updates), feeds, variables, start)
 
 
 def _grow(draw: st.DrawFn, values: list[Value]) -> Value:
