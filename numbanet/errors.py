@@ -65,7 +65,7 @@ class GraphError(NumbanetError, ValueError):
 
 
 class VerificationError(NumbanetError, AssertionError):
-    """A graph, schedule or plan that breaks an invariant: a bug of numbanet, not of the user."""
+    """A graph, schedule or plan that breaks an invariant: a bug of numbanet itself."""
 
 
 class SymbolicValueError(NumbanetError, TypeError):
