@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numbanet.models.model import Model
 
 
-def describe(model: Model) -> Description:
-    """A description of a model whose inputs are known."""
+def describe(model: Model, plan: str | None = None) -> Description:
+    """A description of a model whose inputs are known; ``plan`` is a line to add."""
     topology = model.topology or _traced(model)
     costs = _costs(topology)
     variables = model.variables().values()
@@ -29,6 +29,7 @@ def describe(model: Model) -> Description:
         frozen=total - trainable,
         parameter_bytes=sum(v.type.nbytes for v in variables),
         activation_bytes=sum(_output_bytes(step) for step in shown),
+        plan=plan,
     )
 
 
@@ -46,7 +47,7 @@ def _is_leaf(step: Step) -> bool:
 
 def _input_rows(topology: Topology) -> list[Row]:
     return [
-        Row(name, "Input", str(value.shape), 0, 0, ())
+        Row(name, "Input", (str(value.shape),), 0, 0, ())
         for name, value in topology.inputs.items()
     ]
 
@@ -60,13 +61,13 @@ def _rows(topology: Topology, steps: list[Step], costs: dict[Step, int]) -> list
     rows = []
     for subject, calls in groups.items():
         first = calls[0]
-        shapes = {", ".join(str(value.shape) for _, value in call.outputs) for call in calls}
+        shapes = [", ".join(str(value.shape) for _, value in call.outputs) for call in calls]
         is_module = isinstance(subject, Module)
         rows.append(
             Row(
                 name=first.name,
                 kind=type(subject).__name__ if is_module else "op",
-                shape=shapes.pop() if len(shapes) == 1 else "several",
+                shapes=tuple(shapes if len(set(shapes)) > 1 else shapes[:1]),
                 parameters=subject.count_params() if is_module else 0,
                 flops=sum(costs[call] for call in calls),
                 connected_to=tuple(

@@ -32,7 +32,7 @@ from numbanet.optimizers import Optimizer, OptimizerLike
 from numbanet.plan.program import Program
 from numbanet.runtime import get_device
 from numbanet.runtime.device import Device
-from numbanet.viz.summary import render
+from numbanet.viz.summary import render, size
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,9 @@ class Model(Module):
             ``return_dict``.
         """
         data = self._data_set(x, y)
-        size = EVALUATION_BATCH if batch_size is None else batch_size
-        _require_positive(batch_size=size)
-        logs = self._current_trainer().evaluate(data, min(size, data.samples))
+        batch_size = EVALUATION_BATCH if batch_size is None else batch_size
+        _require_positive(batch_size=batch_size)
+        logs = self._current_trainer().evaluate(data, min(batch_size, data.samples))
         if verbose and verbose != "auto":
             print(show(logs))
         if return_dict:
@@ -293,11 +293,11 @@ class Model(Module):
         """
         inputs = self._inputs(x)
         samples = arrays.common_length(inputs)
-        size = EVALUATION_BATCH if batch_size is None else batch_size
-        _require_positive(batch_size=size)
+        batch_size = EVALUATION_BATCH if batch_size is None else batch_size
+        _require_positive(batch_size=batch_size)
         if self._predictor is None:
             self._predictor = Predictor(self, self._device())
-        outputs = self._predictor.predict(inputs, samples, min(size, samples))
+        outputs = self._predictor.predict(inputs, samples, min(batch_size, samples))
         return map_leaves(lambda name: outputs[name], self.signature.structure)
 
     def program(self, batch_size: int = 32, samples: int | None = None) -> Program:
@@ -306,9 +306,20 @@ class Model(Module):
         count = batch_size if samples is None else samples
         return trainer.train_program(trainer.data_types(count), batch_size)
 
-    def summary(self) -> str:
-        """Print and return a table of layers, shapes, parameters, connections and costs."""
-        text = render(describe(self))
+    def summary(self, batch_size: int = 32) -> str:
+        """Print and return a table of layers, shapes, parameters, connections and costs.
+
+        Of a compiled model it also shows the memory of a training step of ``batch_size``
+        samples, which is known without running one.
+        """
+        plan = None
+        if self._compiled is not None and self.trainable_variables():
+            program = self.program(batch_size)
+            plan = (
+                f"Training step of {batch_size} samples: {size(program.peak_bytes)} planned, "
+                f"{size(program.arena_bytes)} of it for values that live within the step"
+            )
+        text = render(describe(self, plan))
         print(text)
         return text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,9 @@ class Row:
 
     Attributes
     ----------
-    name, kind, shape : str
+    name, kind : str
+    shapes : tuple of str
+        One, or one for each call where they differ.
     parameters : int
     flops : int
         Of the forward pass, for one sample.
@@ -21,7 +24,7 @@ class Row:
 
     name: str
     kind: str
-    shape: str
+    shapes: tuple[str, ...]
     parameters: int
     flops: int
     connected_to: tuple[str, ...]
@@ -77,11 +80,13 @@ def render(model: Description) -> str:
 
 
 def _lines(row: Row) -> list[tuple[str, ...]]:
-    """One line, and one more for each further connection."""
-    first, *rest = row.connected_to or ("",)
-    name = f"{row.name} ({row.kind})"
-    lines = [(name, row.shape, f"{row.parameters:,}", f"{row.flops:,}", first)]
-    return lines + [("", "", "", "", connection) for connection in rest]
+    """As many lines as the row has shapes or connections."""
+    first = (f"{row.name} ({row.kind})", f"{row.parameters:,}", f"{row.flops:,}")
+    lines = []
+    for shape, connection in zip_longest(row.shapes, row.connected_to, fillvalue=""):
+        name, parameters, flops = ("", "", "") if lines else first
+        lines.append((name, shape, parameters, flops, connection))
+    return lines
 
 
 def _align(line: Sequence[str], widths: Sequence[int]) -> str:
