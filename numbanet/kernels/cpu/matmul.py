@@ -148,10 +148,16 @@ class _Product:
 
     def _right(self, b: Value, is_transposed: bool) -> Operand:
         column, step = (self.depth, 1) if is_transposed else (1, self.columns)
-        is_used_again = self.rows >= 192 and self.columns > self.tile.columns
-        if is_transposed or is_used_again:
+        if is_transposed or self._is_right_packed():
             return self._pack(b, self.columns, column, step, self.tile.columns)
         return Operand(b, self.tile.columns, 1, step, self.depth * self.columns)
+
+    def _is_right_packed(self) -> bool:
+        """As for the left operand; rows of a single panel are contiguous anyway."""
+        if self.columns <= self.tile.columns:
+            return False
+        is_clashing = self.columns * self.dtype.itemsize % 2048 == 0 and self.depth >= 32
+        return self.rows >= (28 if is_clashing else 96)
 
     def _pack(self, source: Value, count: int, lane: int, step: int, width: int) -> Operand:
         panels, call = pack(

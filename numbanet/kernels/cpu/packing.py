@@ -13,8 +13,9 @@ from numbanet.ir import DType, Value
 from numbanet.kernels.cpu.vector import vector_bytes
 from numbanet.kernels.kernel import Call, Kernel, Scratch
 
-_CHUNK = 256
-"""Steps of the summed index that a tile packs."""
+_TILE = (8, 64)
+_TRANSPOSING_TILE = (1, 256)
+"""Panels and steps that a tile packs: either way a thousand numbers are read in a row."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def pack(
     lanes = vector_bytes() // dtype.itemsize
     slot = -(-width // lanes) * lanes
     panels = -(-count // width)
-    is_transposing = steps.strides[2] == 1 and lane_stride != 1
+    is_transposing = lane_stride != 1
+    if is_transposing and steps.strides[2] != 1:
+        raise ValueError("neither lanes nor steps follow one another")
     size = batches * panels * steps.depth * slot
     packed = Panels(Scratch(max(size, 1) * dtype.itemsize), slot, panels, steps.depth)
     pointer = f"{dtype}*"
@@ -88,7 +91,8 @@ def pack(
         (pointer, pointer, *["int64"] * 11),
     )
     outer, middle, inner = steps.counts
-    chunks = -(-inner // _CHUNK)
+    group, chunk = _TRANSPOSING_TILE if is_transposing else _TILE
+    tiles = batches * -(-panels // group) * outer * middle * -(-inner // chunk)
     call = Call(
         kernel,
         (
@@ -104,7 +108,7 @@ def pack(
             inner,
             *steps.strides,
         ),
-        tiles=batches * panels * chunks * outer * middle,
+        tiles=tiles,
         writes=(0,),
         nbytes=2 * batches * count * steps.depth * dtype.itemsize,
         offsets=((1, offset * dtype.itemsize),) if offset else (),
@@ -116,18 +120,36 @@ def make_pack(
     dtype: DType, lanes: int, width: int, is_transposing: bool
 ) -> Callable[..., None]:
     """The kernel of `pack`. If steps follow one another in the source, squares are transposed
-    in registers; otherwise lanes do, and each step is a copy of a short run."""
+    in registers; otherwise lanes follow one another, and each step is a copy of a run."""
     from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.memory import load, store
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_transpose import transpose_square
 
     transpose = transpose_square(dtype, lanes)
 
+    group, chunk = _TRANSPOSING_TILE if is_transposing else _TILE
+
     @inline
     def copy(to, start, slot, step_stride, lane_stride, depth, count):
         for k in range(depth):
             for i in range(count):
-                to[k * slot + i] = start[k * step_stride + i * lane_stride]
+                store(0, to, k * slot + i, load(start, k * step_stride + i * lane_stride))
+
+    @inline
+    def copy_runs(to, start, slot, panel_stride, step_stride, depth, count):
+        """Step by step through several panels, as the source lies in memory."""
+        whole, rest = count // width, count % width
+        for k in range(depth):
+            line = offset(start, k * step_stride)
+            target = offset(to, k * slot)
+            for panel in range(whole):
+                run = offset(line, panel * width)
+                for i in range(width):
+                    store(0, target, panel * panel_stride + i, load(run, i))
+            run = offset(line, whole * width)
+            for i in range(rest):
+                store(0, target, whole * panel_stride + i, load(run, i))
 
     @inline
     def copy_transposed(to, start, slot, lane_stride, depth, count):
@@ -145,24 +167,26 @@ def make_pack(
         first, last, packed, source, panels, batch_stride, count, lane_stride, slot,
         outer, middle, inner, outer_stride, middle_stride, inner_stride,
     ):  # fmt: skip
-        chunks = (inner + _CHUNK - 1) // _CHUNK
+        chunks = (inner + chunk - 1) // chunk
+        groups = (panels + group - 1) // group
+        panel_stride = outer * middle * inner * slot
         for tile in range(first, last):
-            k = tile % chunks * _CHUNK
+            k = tile % chunks * chunk
             steps = tile // chunks
             m = steps % middle
             o = steps // middle % outer
-            panel = steps // (middle * outer)
-            lane = panel % panels * width
-            to = offset(packed, (((panel * outer + o) * middle + m) * inner + k) * slot)
-            at = panel // panels * batch_stride + o * outer_stride + m * middle_stride
+            batch = steps // (middle * outer) // groups
+            panel = steps // (middle * outer) % groups * group
+            lane = panel * width
+            step = (o * middle + m) * inner + k
+            to = offset(packed, (batch * panels + panel) * panel_stride + step * slot)
+            at = batch * batch_stride + o * outer_stride + m * middle_stride
             start = offset(source, at + lane * lane_stride + k * inner_stride)
-            depth = min(_CHUNK, inner - k)
-            lanes_here = min(width, count - lane)
+            depth = min(chunk, inner - k)
+            lanes_here = min(group * width, count - lane)
             if is_transposing:
                 copy_transposed(to, start, slot, lane_stride, depth, lanes_here)
-            elif lanes_here == width:
-                copy(to, start, slot, inner_stride, lane_stride, depth, width)
             else:
-                copy(to, start, slot, inner_stride, lane_stride, depth, lanes_here)
+                copy_runs(to, start, slot, panel_stride, inner_stride, depth, lanes_here)
 
     return kernel
