@@ -1,1 +1,259 @@
-"""Indexing on CPUs: argmax, take, scatter-add and gathering a batch."""
+"""Indexing on CPUs: rows by index, rows added up by index, and where the largest element is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from numbanet.ir import DType, Node
+from numbanet.ir.op import attrs_of
+from numbanet.kernels.cpu.registry import lowering
+from numbanet.kernels.kernel import Argument, Call, Kernel
+from numbanet.ops.indexing import ArgmaxAttrs
+
+_TILE_BYTES = 32768
+"""That a tile writes."""
+
+_TILE_ELEMENTS = 8192
+"""That a tile of argmax reads."""
+
+_BLOCK = 64
+"""Elements of which one test says whether any is larger than all before."""
+
+_COLUMNS = 256
+"""Columns of a tile of argmax down columns: their largest elements lie on the stack."""
+
+_SCATTER_TILES = 16
+_SCATTER_BYTES = 16384
+"""Tiles of a scatter-add all read all ids: there are so many, or fewer of so much each."""
+
+
+@lowering("take")
+def lower_take(node: Node) -> tuple[Call, ...]:
+    table, _ = node.inputs
+    return _gather(node, make_take, math.prod(table.type.sizes[1:]))
+
+
+@lowering("gather_batch")
+def lower_gather_batch(node: Node) -> tuple[Call, ...]:
+    data = node.inputs[0]
+    return _gather(node, make_gather_batch, math.prod(data.type.sizes[1:]))
+
+
+def _gather(node: Node, make: Callable[..., Callable[..., None]], row: int) -> tuple[Call, ...]:
+    """The call that copies rows of ``row`` elements each."""
+    out = node.output
+    if out.type.size == 0:
+        return ()
+    count = out.type.size // row
+    height = max(1, _TILE_BYTES // (row * out.dtype.itemsize))
+    return (
+        _call(
+            node,
+            make,
+            (row == 1,),
+            (count, row, height),
+            tiles=-(-count // height),
+            nbytes=2 * out.type.nbytes + node.inputs[1].dtype.itemsize * count,
+        ),
+    )
+
+
+@lowering("scatter_add")
+def lower_scatter_add(node: Node) -> tuple[Call, ...]:
+    """Every tile goes through all ids, and adds up those rows of the sum that are its own.
+
+    Rows are dealt out in turn, because small ids are often the frequent ones; if there are
+    too few of them they are cut.
+    """
+    g, ids = node.inputs
+    out = node.output
+    if out.type.size == 0:
+        return ()
+    rows = out.type.sizes[0]
+    row = out.type.size // rows
+    wanted = min(_SCATTER_TILES, 1 + (g.type.nbytes + out.type.nbytes) // _SCATTER_BYTES)
+    owners = min(wanted, rows)
+    width = max(64, -(-row * owners // wanted))
+    return (
+        _call(
+            node,
+            make_scatter_add,
+            (),
+            (ids.type.size, rows, row, owners, width),
+            tiles=owners * -(-row // width),
+            nbytes=g.type.nbytes + ids.type.nbytes + out.type.nbytes,
+        ),
+    )
+
+
+@lowering("argmax")
+def lower_argmax(node: Node) -> tuple[Call, ...]:
+    """NaN is larger than any number, and of equal elements the first is the largest."""
+    (x,) = node.inputs
+    if x.type.size == 0:
+        return ()
+    axis = attrs_of(node, ArgmaxAttrs).axis
+    count, inner = x.type.sizes[axis], math.prod(x.type.sizes[axis + 1 :])
+    outer = x.type.size // (count * inner)
+    if inner == 1:
+        height = max(1, _TILE_ELEMENTS // count)
+        make, numbers, tiles = make_argmax_along, (outer, count, height), -(-outer // height)
+    else:
+        make, numbers = make_argmax_down, (count, inner)
+        tiles = outer * -(-inner // _COLUMNS)
+    nbytes = x.type.nbytes + node.output.type.nbytes
+    return (_call(node, make, (x.dtype,), numbers, tiles=tiles, nbytes=nbytes),)
+
+
+def _call(
+    node: Node,
+    make: Callable[..., Callable[..., None]],
+    parameters: tuple[DType | bool, ...],
+    numbers: tuple[int, ...],
+    *,
+    tiles: int,
+    nbytes: int,
+) -> Call:
+    values: tuple[Argument, ...] = (*node.inputs, node.output)
+    pointers = [f"{value.dtype}*" for value in (*node.inputs, node.output)]
+    return Call(
+        Kernel(node.op.name, make, parameters, (*pointers, *["int64"] * len(numbers))),
+        (*values, *numbers),
+        tiles=tiles,
+        writes=(len(node.inputs),),
+        nbytes=nbytes,
+        flops=node.op.flops(node),
+    )
+
+
+def make_take(is_single: bool) -> Callable[..., None]:
+    """``is_single``: rows are one element each."""
+    copy = _copy_row(is_single)
+
+    def kernel(first, last, table, ids, out, count, row, height):
+        for i in range(first * height, min(last * height, count)):
+            copy(table, ids[i], out, i, row)
+
+    return kernel
+
+
+def make_gather_batch(is_single: bool) -> Callable[..., None]:
+    """``is_single``: rows are one element each."""
+    copy = _copy_row(is_single)
+
+    def kernel(first, last, data, permutation, start, out, count, row, height):
+        begin = start[0]
+        for i in range(first * height, min(last * height, count)):
+            copy(data, permutation[begin + i], out, i, row)
+
+    return kernel
+
+
+def _copy_row(is_single: bool) -> Callable[..., None]:
+    from numba import int64
+
+    from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.memory import load, store
+
+    @inline
+    def copy_element(source, at, target, to, row):
+        store(0, target, to, load(source, int64(at)))
+
+    @inline
+    def copy(source, at, target, to, row):
+        for j in range(row):
+            store(0, target, to * row + j, load(source, int64(at) * row + j))
+
+    return copy_element if is_single else copy
+
+
+def make_scatter_add() -> Callable[..., None]:
+    from numba import int64
+
+    from numbanet.kernels.cpu.memory import load, store
+
+    def kernel(first, last, g, ids, out, count, rows, row, owners, width):
+        for tile in range(first, last):
+            owner, left = tile % owners, tile // owners * width
+            right = min(left + width, row)
+            for i in range(owner, rows, owners):
+                for j in range(left, right):
+                    out[i * row + j] = 0
+            for k in range(count):
+                i = int64(ids[k])
+                if i % owners == owner:
+                    for j in range(left, right):
+                        store(0, out, i * row + j, out[i * row + j] + load(g, k * row + j))
+
+    return kernel
+
+
+def make_argmax_along(dtype: DType) -> Callable[..., None]:
+    """Rows that lie together. Blocks in which nothing is larger are passed over."""
+    from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.pointers import offset
+
+    is_floating = dtype.is_floating
+
+    @inline
+    def beats(a, b):
+        return (a > b) | ((a != a) & (b == b)) if is_floating else a > b
+
+    @inline
+    def is_passed(x, start, best):
+        """Whether nothing in the block is larger than ``best``."""
+        found = 0
+        for j in range(start, start + _BLOCK):
+            found |= beats(x[j], best)
+        return found == 0
+
+    @inline
+    def argmax(x, n):
+        best, place, j = x[0], 0, 0
+        while j < n:
+            if j + _BLOCK <= n and is_passed(x, j, best):
+                j += _BLOCK
+                continue
+            for k in range(j, min(j + _BLOCK, n)):
+                if beats(x[k], best):
+                    best, place = x[k], k
+            j += _BLOCK
+        return place
+
+    def kernel(first, last, x, y, rows, columns, height):
+        for row in range(first * height, min(last * height, rows)):
+            y[row] = argmax(offset(x, row * columns), columns)
+
+    return kernel
+
+
+def make_argmax_down(dtype: DType) -> Callable[..., None]:
+    """Columns, a tile of neighbours at once."""
+    from numbanet.kernels.cpu.mathematics import NAMESPACE
+    from numbanet.kernels.cpu.memory import load, local
+
+    zero = NAMESPACE["uint8" if dtype is DType.BOOL else str(dtype)](0)
+    is_floating = dtype.is_floating
+
+    def kernel(first, last, x, y, count, inner):
+        most = local(_COLUMNS, zero)
+        pieces = (inner + _COLUMNS - 1) // _COLUMNS
+        for tile in range(first, last):
+            outer, left = tile // pieces, tile % pieces * _COLUMNS
+            for j in range(min(_COLUMNS, inner - left)):
+                most[j] = load(x, outer * count * inner + left + j)
+                y[outer * inner + left + j] = 0
+            for k in range(1, count):
+                line = (outer * count + k) * inner + left
+                for j in range(min(_COLUMNS, inner - left)):
+                    number, best = load(x, line + j), most[j]
+                    is_better = number > best
+                    if is_floating:
+                        is_better |= (number != number) & (best == best)
+                    at = outer * inner + left + j
+                    most[j] = number if is_better else best
+                    place = y[at]
+                    y[at] = k if is_better else place
+
+    return kernel
