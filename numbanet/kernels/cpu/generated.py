@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 
 def unravel(position: str, index: str, sizes: Sequence[str]) -> list[str]:
@@ -36,10 +38,17 @@ def indent(levels: int, lines: Iterable[str]) -> list[str]:
     return ["    " * levels + line for line in lines]
 
 
+COSTLY = re.compile(r"\b(exp|expm1|log|log1p|tanh|erf|uniform)_float32\(")
+"""Functions whose arithmetic, and not memory, sets the pace of a loop."""
+
+
 def make_generated(text: str, name: str) -> Callable[..., None]:
     """The function ``name`` of a generated kernel."""
     # Imported here because it imports Numba, which a warm start does without.
     from numbanet.kernels.cpu.mathematics import NAMESPACE
     from numbanet.kernels.source import compile_source
 
-    return compile_source(text, name, NAMESPACE)
+    function: Any = compile_source(text, name, NAMESPACE)
+    if COSTLY.search(text):
+        function.vector_bits = 512
+    return function

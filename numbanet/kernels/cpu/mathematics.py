@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import float32, float64, int32, int64, njit, types, uint8, uint64
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
 
 from numbanet.kernels.cpu import memory
 from numbanet.kernels.source import FUNCTIONS
+
+intrinsic: Any = _intrinsic
+"""Its result takes the arguments after the typing context, which type checkers cannot know."""
 
 inline: Callable[[Any], Any] = njit(
     error_model="numpy", fastmath={"nsz", "contract"}, forceinline=True
@@ -55,6 +58,17 @@ def from_bits(typing_context: Any, bits: Any) -> Any:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.int32), generate
+
+
+@intrinsic
+def square_root(typing_context: Any, number: Any) -> Any:
+    """Unlike `math.sqrt` never a call of the C library, which sets ``errno`` for negatives."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = builder.module.declare_intrinsic("llvm.sqrt", [arguments[0].type])
+        return builder.call(function, arguments)
+
+    return number(number), generate
 
 
 @inline
@@ -198,13 +212,23 @@ def erf_float32(x):
 
 
 @inline
+def sqrt_float32(x):
+    return square_root(x)
+
+
+@inline
+def sqrt_float64(x):
+    return square_root(x)
+
+
+@inline
 def rsqrt_float32(x):
-    return float32(1) / math.sqrt(x)
+    return float32(1) / square_root(x)
 
 
 @inline
 def rsqrt_float64(x):
-    return 1.0 / math.sqrt(x)
+    return float64(1) / square_root(x)
 
 
 @inline

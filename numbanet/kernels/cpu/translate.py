@@ -56,11 +56,16 @@ def object_code(kernel: Kernel, symbol: str) -> bytes:
     `DEFAULT_FASTMATH`) and ``vector_bits``: the width that loops are vectorised to, for kernels
     that compute much on each number (left alone, LLVM takes 256 even where there are 512).
     """
+    return target_machine().emit_object(optimised_module(kernel, symbol))
+
+
+def optimised_module(kernel: Kernel, symbol: str) -> llvm.ModuleRef:
+    """The LLVM that `object_code` translates: its text shows what was vectorised."""
     function = kernel.make(*kernel.parameters)
     module = _link(_lower(kernel, function), symbol, getattr(function, "vector_bits", None))
     _optimise(module)
     _refuse_unknown_names(kernel, module)
-    return target_machine().emit_object(module)
+    return module
 
 
 def _lower(kernel: Kernel, function: Callable[..., None]) -> Any:
