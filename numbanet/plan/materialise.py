@@ -28,9 +28,10 @@ def materialise(graph: Graph, late: Collection[Value] = ()) -> Graph:
     claimed = {root[value] for node in graph.nodes if node.op is PACK for value in node.inputs}
 
     def placed(value: Value) -> Value:
-        if not _owns_memory(value, root) or root[value] in claimed:
+        source = root[value]
+        if not _owns_memory(value, root) or source in claimed or has_gaps(source.node):
             return _copy(value)
-        claimed.add(root[value])
+        claimed.add(source)
         return value
 
     def aside(value: Value) -> Value:
@@ -67,6 +68,13 @@ def _copy_into_packs(graph: Graph) -> Graph:
         return node.op.node(*parts, attrs=node.attrs, path=node.path).outputs
 
     return rewrite(graph, replace)
+
+
+def has_gaps(node: Node) -> bool:
+    """Whether ``node`` is a pack with gaps: its memory must be zero to begin with."""
+    if node.op is not PACK:
+        return False
+    return sum(value.type.size for value in node.inputs) < node.output.type.size
 
 
 def _owns_memory(value: Value, root: dict[Value, Value]) -> bool:

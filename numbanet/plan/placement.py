@@ -11,6 +11,7 @@ from numbanet.ir import Graph, Node, Value
 from numbanet.kernels.kernel import Call, Scratch
 from numbanet.ops.leaf import ConstantAttrs, InputAttrs, VariableAttrs
 from numbanet.ops.state import PACK, PackAttrs
+from numbanet.plan.materialise import has_gaps
 from numbanet.plan.memory import Block
 from numbanet.plan.program import Buffer
 from numbanet.plan.schedule import Schedule
@@ -115,8 +116,7 @@ def _place_parts(placement: Placement, node: Node) -> None:
     itemsize = node.output.dtype.itemsize
     for value, offset in zip(node.inputs, attrs.offsets, strict=True):
         placement.values[value][0].put_inside(packed, offset * itemsize)
-    if sum(value.type.size for value in node.inputs) < attrs.size:
-        # Nothing writes the gaps, so they must be zero from the start, and stay it.
+    if has_gaps(node):
         layout = ",".join(
             f"{o}+{v.type.size}" for o, v in zip(attrs.offsets, node.inputs, strict=True)
         )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from numbanet import ops
 from numbanet.compile import PASSES, Options, compile_program
 from numbanet.ir import Graph, Update, Variable
+from numbanet.ops.state import pack
 from numbanet.plan.planner import plan
 from tests.random_graphs import Drawn, graphs
 from tests.reference_device import ReferenceDevice
@@ -105,3 +106,13 @@ def test_one_result_takes_over_one_operand_only() -> None:
     executable.bind("x", np.array([1, 2, 3, 5], np.float32))
     executable.run()
     np.testing.assert_array_equal(executable.output("y"), [[2, 4, 6, 10]])
+
+
+def test_a_pack_with_gaps_is_zero_between_its_parts() -> None:
+    x = ops.input_value("x", (3,))
+    graph = Graph((x,), {"flat": pack([x, x * 2.0], [0, 5], 9)})
+    device = ReferenceDevice()
+    executable = device.load(compile_program(graph, device))
+    executable.bind("x", np.array([1, 2, 3], np.float32))
+    executable.run()
+    np.testing.assert_array_equal(executable.output("flat"), [1, 2, 3, 0, 0, 2, 4, 6, 0])
