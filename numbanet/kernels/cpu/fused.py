@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numbanet.ops  # noqa: F401, it fills the registry
 from numbanet.ir import REGISTRY, Node
 from numbanet.kernels.cpu.fused_source import TURNED_TILE, Layout, write_elementwise
-from numbanet.kernels.cpu.generated import make_generated
+from numbanet.kernels.cpu.generated import kernel_name, make_generated
 from numbanet.kernels.cpu.reduce import lower_reduction
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.iteration import Dims, Step, collapse
@@ -65,7 +65,7 @@ def elementwise_calls(
     signature = (*(operand.pointer for operand in operands), *["int64"] * len(sizes))
     return (
         Call(
-            Kernel(_name(expression), make_generated, (text, "fused"), signature),
+            Kernel(kernel_name(expression), make_generated, (text, "fused"), signature),
             (*(operand.argument for operand in operands), *sizes),
             tiles=-(-rows // height) * -(-columns // width),
             writes=tuple(range(len(reads), len(operands))),
@@ -75,10 +75,6 @@ def elementwise_calls(
             offsets=offsets(operands),
         ),
     )
-
-
-def _name(expression: Expression) -> str:
-    return "_".join(dict.fromkeys(step.op.name for step in expression.steps)) or "copy"
 
 
 def _tile(dims: Dims) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from numbanet.ops.expression import NUMBER, Expression
+
 
 def unravel(position: str, index: str, sizes: Sequence[str]) -> list[str]:
     """Statements that set ``index0``, ``index1``, ... to those of a row-major position."""
@@ -36,6 +38,13 @@ def advance(index: str, sizes: Sequence[str]) -> list[str]:
 
 def indent(levels: int, lines: Iterable[str]) -> list[str]:
     return ["    " * levels + line for line in lines]
+
+
+def kernel_name(expression: Expression, *more: str) -> str:
+    """What a kernel computes, in a few words, for plans and profiles."""
+    steps = [step.op.name for step in expression.steps if step.op is not NUMBER]
+    words = list(dict.fromkeys([*steps, *more])) or ["copy"]
+    return "_".join(words if len(words) <= 4 else [*words[:2], "to", words[-1]])
 
 
 COSTLY = re.compile(r"\b(exp|expm1|log|log1p|tanh|erf|uniform)_float32\(")

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from numbanet.errors import ShapeError
 from numbanet.ir import Node
-from numbanet.kernels.cpu.generated import make_generated
+from numbanet.kernels.cpu.generated import kernel_name, make_generated
 from numbanet.kernels.cpu.nest import Nest
 from numbanet.kernels.cpu.reduce_source import write_reduction
 from numbanet.kernels.iteration import Dims, Step, split, with_position
@@ -130,7 +130,9 @@ class _Fold:
         text = write_reduction(self.expression, kind, nest.form)
         result_bytes = nest.parts * self.kept.size * sum(dtype.itemsize for dtype in dtypes)
         return Call(
-            Kernel(self._name(kind), make_generated, (text, "fused"), signature),
+            Kernel(
+                kernel_name(self.expression, kind), make_generated, (text, "fused"), signature
+            ),
             (*(operand.argument for operand in self.reads), *outputs, *numbers),
             tiles=nest.tiles,
             writes=tuple(range(len(self.reads), len(self.reads) + len(outputs))),
@@ -138,6 +140,3 @@ class _Fold:
             flops=flops,
             offsets=offsets(self.reads),
         )
-
-    def _name(self, kind: str) -> str:
-        return "_".join(dict.fromkeys([*(s.op.name for s in self.expression.steps), kind]))
