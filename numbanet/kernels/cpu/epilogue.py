@@ -6,13 +6,17 @@ sums, and what follows is one element's expression in two loops.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 from numbanet.ir import DType, TensorType, Value
-from numbanet.kernels.kernel import Argument, Scratch
+from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 from numbanet.kernels.source import compile_source, render
 from numbanet.ops.expression import Expression
+
+_ALONE_ELEMENTS = 8192
+"""Of a tile of an epilogue that is a call of its own."""
 
 
 class Epilogue:
@@ -43,20 +47,52 @@ class Epilogue:
         self.signature = tuple(f"{dtype}*" for _, dtype in memory.values())
         self.arguments = tuple(argument for argument, _ in memory.values())
         self.nbytes = sum(extra.type.nbytes for extra in extras) + out.type.nbytes
+        self.sums_nbytes = out.type.size * sums.itemsize
 
     def kernel_text(self, arguments: tuple[str, ...]) -> str:
-        """A kernel that calls ``block(tile, sums, *arguments)``, which computes a block of
-        sums, and goes over them. The block returns where it lies in a row-major matrix: its
-        first element, rows, columns, first column, and the length of the matrix's rows."""
+        """A kernel that computes blocks of sums, and goes over each while it is in the cache.
+
+        It calls ``block(tile, part, sums, *arguments)`` for each of the tile's
+        ``parts(tile, *arguments)``, a range. A block says where it lies in a row-major
+        matrix: its first element, rows, columns, first column, and the length of the
+        matrix's rows.
+        """
+        names = ", ".join(arguments)
         lines = [
-            f"def kernel(first, last, {', '.join((*self.parameters, *arguments))}):",
+            f"def kernel(first, last, {', '.join(self.parameters)}, {names}):",
             *(f"    {name}_0 = {name}[0]" for name in self._named("number")),
             "    for tile in range(first, last):",
-            f"        place = block(tile, sums, {', '.join(arguments)})",
+            f"        for part in parts(tile, {names}):",
+            f"            place = block(tile, part, sums, {names})",
         ]
         if self._expression is not None:
-            lines += [" " * 8 + line for line in self._loops(self._expression)]
+            lines += [" " * 12 + line for line in self._loops(self._expression)]
         return "\n".join(lines) + "\n"
+
+    def sums_only(self) -> Epilogue:
+        """For kernels that leave the epilogue to a later call."""
+        other = copy.copy(self)
+        other._expression, other._extras, other.nbytes = None, {}, self.sums_nbytes
+        other.parameters, other.writes = self.parameters[:1], (0,)
+        other.signature, other.arguments = self.signature[:1], self.arguments[:1]
+        return other
+
+    def call(self, rows: int, columns: int) -> tuple[Call, ...]:
+        """The epilogue alone, for sums that are all there; nothing if it is empty."""
+        if self._expression is None:
+            return ()
+        height = -(-_ALONE_ELEMENTS // max(columns, 1))
+        numbers = {"rows": rows, "columns": columns, "height": height}
+        kernel = Kernel(
+            "epilogue",
+            make_epilogue,
+            (self.kernel_text(tuple(numbers)),),
+            (*self.signature, *["int64"] * len(numbers)),
+        )
+        arguments = (*self.arguments, *numbers.values())
+        tiles = -(-rows // height)
+        nbytes = self.nbytes + self.sums_nbytes
+        return (Call(kernel, arguments, tiles, self.writes, nbytes=nbytes),)
 
     def _named(self, kind: str) -> list[str]:
         return [name for name, each in self._extras.items() if each == kind]
@@ -88,8 +124,26 @@ def _kind(extra: TensorType, out: TensorType) -> str:
     return "tensor" if extra.shape == out.shape else "vector"
 
 
-def kernel_from_text(text: str, block: Callable[..., Any]) -> Callable[..., None]:
-    """The kernel that `Epilogue.kernel_text` wrote, around ``block``."""
+def kernel_from_text(
+    text: str, parts: Callable[..., Any], block: Callable[..., Any]
+) -> Callable[..., None]:
+    """The kernel that `Epilogue.kernel_text` wrote."""
     from numbanet.kernels.cpu.mathematics import NAMESPACE
 
-    return compile_source(text, "kernel", {**NAMESPACE, "block": block})
+    return compile_source(text, "kernel", {**NAMESPACE, "parts": parts, "block": block})
+
+
+def make_epilogue(text: str) -> Callable[..., None]:
+    """The kernel of an epilogue alone: its blocks are there already."""
+    from numbanet.kernels.cpu.mathematics import inline
+
+    @inline
+    def parts(tile, rows, columns, height):
+        return range(1)
+
+    @inline
+    def block(tile, part, sums, rows, columns, height):
+        row = tile * height
+        return row * columns, min(height, rows - row), columns, 0, columns
+
+    return kernel_from_text(text, parts, block)

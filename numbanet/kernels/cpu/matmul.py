@@ -283,8 +283,12 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
             row += rows
 
     @inline
+    def parts(tile, *arguments):
+        return range(1)
+
+    @inline
     def block(
-        tile, sums, a, b, rows, columns, depth, height, width, inner_batch, sums_start,
+        tile, part, sums, a, b, rows, columns, depth, height, width, inner_batch, sums_start,
         a_start, a_outer, a_inner, a_panel, a_lane, a_step,
         b_start, b_outer, b_inner, b_panel, b_lane, b_step,
     ):  # fmt: skip
@@ -323,4 +327,4 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
                     sums[at + i * columns + j] = 0
         return at, block_height, block_width, column, columns
 
-    return kernel_from_text(text, block)
+    return kernel_from_text(text, parts, block)

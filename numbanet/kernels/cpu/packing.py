@@ -6,6 +6,7 @@ summed index running slowest: ``panel[k, lane]``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,8 +28,17 @@ class Steps:
 
     @property
     def depth(self) -> int:
-        outer, middle, inner = self.counts
-        return outer * middle * inner
+        return math.prod(self.counts)
+
+    def merged(self) -> Steps:
+        """The same steps with as few counts other than 1 as possible."""
+        pairs: list[tuple[int, int]] = []
+        for count, stride in zip(self.counts, self.strides, strict=True):
+            if pairs and (pairs[-1][0] == 1 or pairs[-1][1] == count * stride):
+                count *= pairs.pop()[0]
+            pairs.append((count, stride))
+        (a, x), (b, y), (c, z) = [(1, 0)] * (3 - len(pairs)) + pairs
+        return Steps((a, b, c), (x, y, z))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +84,7 @@ def pack(
     offset : int
         Of the first element. All distances in elements.
     """
+    steps = steps.merged()
     dtype = source.dtype
     lanes = vector_bytes() // dtype.itemsize
     slot = -(-width // lanes) * lanes

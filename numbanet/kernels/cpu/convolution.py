@@ -1,0 +1,327 @@
+"""Convolutions and their data gradients: windows that slide over channels-last images.
+
+Each output pixel is a row of a product whose summed index runs over the window: kernel rows,
+kernel columns, channels. The innermost loop reads the left operand right from the image (or a
+padded strip of it), for output pixels next to each other are a constant distance apart there.
+So no matrix of windows is ever made.
+
+A data gradient is a convolution of the output's gradient with the kernel turned round. Where
+the convolution has a stride, it falls into as many convolutions as there are positions between
+two windows, each with those taps that land there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numbanet.ir import Node
+from numbanet.ir.op import attrs_of
+from numbanet.kernels.cpu.epilogue import Epilogue, kernel_from_text
+from numbanet.kernels.cpu.packing import Steps, pack
+from numbanet.kernels.cpu.registry import lowering
+from numbanet.kernels.cpu.strips import Axis, Strips
+from numbanet.kernels.cpu.vector import RegisterTile, largest_height, register_tile
+from numbanet.kernels.kernel import Call, Kernel
+from numbanet.ops.convolution import (
+    Conv2dAttrs,
+    Conv2dTransposeAttrs,
+    ConvolutionAttrs,
+)
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """Channels: those of a group that are summed over, and those that come out of it.
+
+    The strides say where a weight of either kind lies, and the first weight of a group.
+    """
+
+    groups: int
+    summed: int
+    lanes: int
+    summed_stride: int
+    lane_stride: int
+    group_stride: int
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One convolution: its windows, and where its outputs and its weights lie.
+
+    Distances in elements; those between taps are negative where the kernel is turned round.
+    """
+
+    rows: Axis
+    columns: Axis
+    out_start: int
+    out_row: int
+    out_column: int
+    weight_start: int
+    weight_row: int
+    weight_column: int
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether its outputs follow one another without a gap."""
+        return self.out_row == self.columns.windows * self.out_column
+
+
+@lowering("conv2d")
+def lower_conv2d(node: Node) -> tuple[Call, ...]:
+    attrs = attrs_of(node, Conv2dAttrs)
+    x, w, *extras = node.inputs
+    y = node.outputs[0]
+    channels_out, height, width, channels = w.type.sizes
+    rows, columns = axes(attrs, x.type.sizes, w.type.sizes, y.type.sizes)
+    window = height * width * channels
+    lanes = channels_out // attrs.groups
+    contraction = Contraction(attrs.groups, channels, lanes, 1, window, lanes * window)
+    out_row = columns.windows * channels_out
+    slide = Slide(rows, columns, 0, out_row, channels_out, 0, width * channels, channels)
+    epilogue = Epilogue(attrs.epilogue, x.dtype, tuple(extras), y)
+    return _slide_calls(node, contraction, [slide], epilogue)
+
+
+@lowering("conv2d_transpose")
+def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
+    attrs = attrs_of(node, Conv2dTransposeAttrs)
+    g, w, *extras = node.inputs
+    dx = node.outputs[0]
+    channels_out, height, width, channels = w.type.sizes
+    rows, columns = axes(attrs, dx.type.sizes, w.type.sizes, g.type.sizes)
+    window = height * width * channels
+    summed = channels_out // attrs.groups
+    contraction = Contraction(attrs.groups, summed, channels, window, 1, summed * window)
+    out_column = channels * attrs.groups
+    slides = [
+        Slide(
+            turned_rows.axis,
+            turned_columns.axis,
+            (turned_rows.first * columns.size + turned_columns.first) * out_column,
+            rows.step * columns.size * out_column,
+            columns.step * out_column,
+            (turned_rows.tap * width + turned_columns.tap) * channels,
+            -turned_rows.tap_step * width * channels,
+            -turned_columns.tap_step * channels,
+        )
+        for turned_rows, turned_columns in itertools.product(_turn(rows), _turn(columns))
+    ]
+    epilogue = Epilogue(attrs.epilogue, g.dtype, tuple(extras), dx)
+    return _slide_calls(node, contraction, slides, epilogue)
+
+
+def axes(
+    attrs: ConvolutionAttrs, x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...]
+) -> tuple[Axis, Axis]:
+    """Rows and columns of a convolution of ``x`` with ``w`` to ``y``."""
+    rows, columns = (
+        Axis(
+            x[i],
+            y[i],
+            attrs.stride[i - 1],
+            attrs.padding[i - 1][0],
+            w[i],
+            attrs.dilation[i - 1],
+        )
+        for i in (1, 2)
+    )
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A part of a data gradient along one axis: the results ``first``, ``first + step``, ..,
+    which are a convolution with taps ``tap``, ``tap - tap_step``, .. of the kernel."""
+
+    axis: Axis
+    first: int
+    tap: int
+    tap_step: int
+
+
+def _turn(axis: Axis) -> list[Turned]:
+    """The data gradient of a convolution along one axis, in parts of equal remainder.
+
+    Result ``i`` receives what output ``o`` had from it through tap ``j``:
+    ``i = o * step - before + j * dilation``.
+    """
+    parts = []
+    tap_step = axis.step // math.gcd(axis.step, axis.dilation)
+    for first in range(min(axis.step, axis.size)):
+        taps = [
+            tap
+            for tap in range(axis.taps)
+            if (first + axis.before - tap * axis.dilation) % axis.step == 0
+        ]
+        last = max(taps, default=0)
+        turned = Axis(
+            size=axis.windows,
+            windows=-(-(axis.size - first) // axis.step),
+            step=1,
+            before=-((first + axis.before - last * axis.dilation) // axis.step) if taps else 0,
+            taps=len(taps),
+            dilation=tap_step * axis.dilation // axis.step,
+        )
+        parts.append(Turned(turned, first, last, tap_step))
+    return parts
+
+
+def _slide_calls(
+    node: Node, contraction: Contraction, slides: list[Slide], epilogue: Epilogue
+) -> tuple[Call, ...]:
+    """Each convolution's packing and sums; the epilogue within the one that does it all, or
+    after the last."""
+    if len(slides) == 1 and slides[0].is_everything:
+        return _sum_calls(node, contraction, slides[0], epilogue, node.op.flops(node))
+    *pixels, channels = node.outputs[0].type.sizes
+    sums, calls = epilogue.sums_only(), []
+    taps = sum(slide.rows.taps * slide.columns.taps for slide in slides)
+    for slide in slides:
+        share = slide.rows.taps * slide.columns.taps
+        flops = node.op.flops(node) * share // max(taps, 1)
+        calls += _sum_calls(node, contraction, slide, sums, flops)
+    return (*calls, *epilogue.call(math.prod(pixels), channels))
+
+
+def _sum_calls(
+    node: Node, contraction: Contraction, slide: Slide, epilogue: Epilogue, flops: int
+) -> tuple[Call, ...]:
+    source, weights = node.inputs[:2]
+    rows, columns = slide.rows, slide.columns
+    images, _, _, channels = source.type.sizes
+    tile = register_tile(source.dtype, contraction.lanes, even_heights(columns.windows))
+    panels, packing = pack(
+        weights,
+        batches=contraction.groups,
+        batch_stride=contraction.group_stride,
+        count=contraction.lanes,
+        lane_stride=contraction.lane_stride,
+        steps=Steps(
+            (rows.taps, columns.taps, contraction.summed),
+            (slide.weight_row, slide.weight_column, contraction.summed_stride),
+        ),
+        width=tile.columns,
+        offset=slide.weight_start,
+    )
+    strips = Strips.of(images, channels, rows, columns, source.dtype.itemsize)
+    window = Steps(
+        (1, columns.taps, contraction.summed), (0, columns.dilation * channels, 1)
+    ).merged()
+    numbers = {
+        **strips.numbers,
+        "tiles": strips.tiles,
+        "column_windows": columns.windows,
+        "column_step": columns.step,
+        "out_image": math.prod(node.outputs[0].type.sizes[1:]),
+        "out_start": slide.out_start,
+        "out_row": slide.out_row,
+        "out_column": slide.out_column,
+        "groups": contraction.groups,
+        "summed": contraction.summed,
+        "lanes": contraction.lanes,
+        "outer": rows.taps,
+        "middle": window.counts[1],
+        "inner": window.counts[2],
+        "row_dilation": rows.dilation,
+        "middle_stride": window.strides[1],
+    }
+    dtype = source.dtype
+    text = epilogue.kernel_text(("source", "slots", "weights", *numbers))
+    kernel = Kernel(
+        "convolution",
+        make_convolution,
+        (tile, strips.is_copied, text),
+        (*epilogue.signature, *[f"{dtype}*"] * 3, *["int64"] * len(numbers)),
+    )
+    slots = strips.scratch(strips.tiles, dtype.itemsize)
+    position = len(epilogue.arguments) + 1
+    call = Call(
+        kernel,
+        (*epilogue.arguments, source, slots, panels.memory, *numbers.values()),
+        tiles=strips.tiles,
+        writes=(*epilogue.writes, position),
+        nbytes=source.type.nbytes + weights.type.nbytes + epilogue.nbytes,
+        flops=flops,
+    )
+    return packing, call
+
+
+def even_heights(rows: int) -> tuple[int, ...]:
+    """Heights of register tiles that share so many rows evenly."""
+    tiles = max(-(-rows // largest_height()), 1)
+    return tuple(sorted({-(-rows // tiles), rows // tiles} - {0}, reverse=True)) or (1,)
+
+
+def make_convolution(tile: RegisterTile, is_copied: bool, text: str) -> Callable[..., None]:
+    """The kernel that ``text`` says: a block is a strip of outputs, all channels of them."""
+    from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.pointers import offset
+    from numbanet.kernels.cpu.register_tile import tile_product
+    from numbanet.kernels.cpu.strips import strip_reader
+
+    product = tile_product(tile, a_is_rows=True)
+    read = strip_reader(is_copied)
+    most_rows, most_columns = tile.rows, tile.columns
+
+    @inline
+    def clear(out, rows, out_row, column_windows, out_column, channels):
+        for y in range(rows):
+            for x in range(column_windows):
+                for channel in range(channels):
+                    out[y * out_row + x * out_column + channel] = 0
+
+    @inline
+    def parts(
+        tile, source, slots, weights, strips, strips_per_image, strip_height, strip_size,
+        source_height, source_width, channels, row_windows, row_step, rows_before, row_reach,
+        columns_before, copied_width, tiles, column_windows, column_step,
+        out_image, out_start, out_row, out_column, groups, summed, lanes,
+        outer, middle, inner, row_dilation, middle_stride,
+    ):  # fmt: skip
+        return range(tile * strips // tiles, (tile + 1) * strips // tiles)
+
+    @inline
+    def block(
+        tile, part, sums, source, slots, weights, strips, strips_per_image, strip_height,
+        strip_size, source_height, source_width, channels, row_windows, row_step, rows_before,
+        row_reach, columns_before, copied_width, tiles, column_windows, column_step,
+        out_image, out_start, out_row, out_column, groups, summed, lanes,
+        outer, middle, inner, row_dilation, middle_stride,
+    ):  # fmt: skip
+        first, length, image, row, rows = read(
+            part, offset(slots, tile * strip_size), source, strips, strips_per_image,
+            strip_height, strip_size, source_height, source_width, channels, row_windows,
+            row_step, rows_before, row_reach, columns_before, copied_width,
+        )  # fmt: skip
+        at = image * out_image + out_start + row * out_row
+        out = offset(sums, at)
+        depth = outer * middle * inner
+        if depth == 0:
+            clear(out, rows, out_row, column_windows, out_column, groups * lanes)
+            return at, rows * column_windows, out_column, 0, out_column
+        panels = (lanes + most_columns - 1) // most_columns
+        row_tiles = (column_windows + most_rows - 1) // most_rows
+        a_step = column_step * channels
+        for group in range(groups):
+            for panel in range(panels):
+                lane = panel * most_columns
+                width = min(most_columns, lanes - lane)
+                b = offset(weights, (group * panels + panel) * depth * most_columns)
+                for y in range(rows):
+                    line = offset(first, y * row_step * length + group * summed)
+                    to = offset(out, y * out_row + group * lanes + lane)
+                    for each in range(row_tiles):
+                        x = each * column_windows // row_tiles
+                        count = (each + 1) * column_windows // row_tiles - x
+                        product(
+                            count, width, 0, offset(to, x * out_column), out_column,
+                            offset(line, x * a_step), a_step, middle_stride,
+                            row_dilation * length, b, most_columns, inner * most_columns,
+                            middle * inner * most_columns, inner, middle, outer,
+                        )  # fmt: skip
+        return at, rows * column_windows, out_column, 0, out_column
+
+    return kernel_from_text(text, parts, block)
