@@ -7,13 +7,15 @@ one scheduled, memory-planned program; executors run it with Numba kernels on CP
 from numbanet import initializers, layers, losses, metrics, ops, optimizers
 from numbanet.initializers import set_seed
 from numbanet.layers import Input, Module
-from numbanet.models import History, Model, Sequential
+from numbanet.models import Callback, History, LearningRateScheduler, Model, Sequential
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Callback",
     "History",
     "Input",
+    "LearningRateScheduler",
     "Model",
     "Module",
     "Sequential",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from numbanet.data.epochs import epoch_order
+from numbanet.models.callbacks import Callback
 from numbanet.models.history import History
 from numbanet.models.progress import Progress
 from numbanet.models.trainer import DataSet, Trainer
@@ -33,8 +35,11 @@ def run_epochs(
     validation: DataSet | None,
     schedule: Schedule,
     progress: Progress,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train for all epochs of ``schedule``; loss and metrics of each."""
+    for callback in callbacks:
+        callback.model = trainer.model
     steps = schedule.steps(data.samples)
     history = History(
         params={
@@ -47,6 +52,8 @@ def run_epochs(
     trainer.counters.seed.assign(schedule.seed)
     try:
         for epoch in range(schedule.epochs):
+            for callback in callbacks:
+                callback.on_epoch_begin(epoch)
             order = epoch_order(
                 data.samples, seed=schedule.seed, epoch=epoch, shuffle=schedule.shuffle
             )
@@ -59,6 +66,8 @@ def run_epochs(
                 logs |= {f"val_{name}": number for name, number in found.items()}
             progress.end(epoch, logs)
             history.append(epoch, logs)
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs)
     finally:
         progress.close()
     return history

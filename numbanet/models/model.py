@@ -16,6 +16,7 @@ from numbanet.ir import TensorType, Value
 from numbanet.layers.embedding import Embedding
 from numbanet.layers.module import Module, walk
 from numbanet.layers.structure import flatten, map_leaves
+from numbanet.models.callbacks import Callback
 from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
 from numbanet.models.flat import home_of
@@ -215,6 +216,7 @@ class Model(Module):
         validation_data: tuple[Any, Any] | None = None,
         shuffle: bool = True,
         seed: int | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> History:
         """Train on arrays.
 
@@ -234,6 +236,7 @@ class Model(Module):
             Draw a new order for each epoch.
         seed : int, optional
             Of the orders and of dropout. By default drawn from the generator of `set_seed`.
+        callbacks : sequence of Callback
 
         Returns
         -------
@@ -258,7 +261,9 @@ class Model(Module):
             shuffle=shuffle,
             seed=draw_seed() if seed is None else seed,
         )
-        return run_epochs(self._current_trainer(), data, held_out, schedule, progress)
+        return run_epochs(
+            self._current_trainer(), data, held_out, schedule, progress, callbacks
+        )
 
     def evaluate(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
-from numbanet import Input, Model, Sequential, set_seed
+from numbanet import Callback, Input, LearningRateScheduler, Model, Sequential, set_seed
 from numbanet.errors import ArgumentError, DataError, GraphError
 from numbanet.ir import Value
 from numbanet.layers import (
@@ -280,6 +282,22 @@ def test_a_new_learning_rate_acts_without_compiling() -> None:
     model.fit(X, TARGET, verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_callbacks_see_epochs_and_schedule_the_learning_rate() -> None:
+    class Recorder(Callback):
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, list[str], float]] = []
+
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+            self.seen.append((epoch, list(logs), self.model.optimizer.learning_rate))
+
+    model = linear(0.5)
+    recorder = Recorder()
+    halve = LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+    model.fit(X, TARGET, epochs=3, verbose=0, callbacks=[halve, recorder])
+    names = ["loss", "mae"]
+    assert recorder.seen == [(0, names, 0.5), (1, names, 0.25), (2, names, 0.125)]
 
 
 def test_weights_can_be_set_between_fits() -> None:
