@@ -202,7 +202,7 @@ def get(identifier: OptimizerLike) -> Optimizer:
     """The optimizer of a name such as ``"sgd"``, with its defaults."""
     if isinstance(identifier, Optimizer):
         return identifier
-    make = _NAMES.get(identifier.lower())
+    make = _NAMES.get(identifier.lower()) if isinstance(identifier, str) else None
     if make is None:
         raise ArgumentError(
             "unknown optimizer",

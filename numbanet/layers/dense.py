@@ -8,7 +8,7 @@ from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
 from numbanet.layers import activation as activations
 from numbanet.layers.activation import ActivationLike
-from numbanet.layers.module import Module
+from numbanet.layers.module import Module, is_size
 from numbanet.ops.leaf import variable_value
 
 
@@ -54,7 +54,7 @@ class Dense(Module):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if units < 1:
+        if not is_size(units):
             raise ArgumentError("Dense takes a positive number of units", got=repr(units))
         self.units = units
         self.activation = activations.get(activation)

@@ -6,7 +6,7 @@ from numbanet import initializers, ops
 from numbanet.errors import ArgumentError, DTypeError
 from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
-from numbanet.layers.module import Module
+from numbanet.layers.module import Module, is_size
 from numbanet.ops.leaf import variable_value
 
 
@@ -35,7 +35,7 @@ class Embedding(Module):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if input_dim < 1 or output_dim < 1:
+        if not (is_size(input_dim) and is_size(output_dim)):
             raise ArgumentError(
                 "Embedding takes positive sizes", got=f"{input_dim} and {output_dim}"
             )

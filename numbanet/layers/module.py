@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -280,6 +281,24 @@ def walk(module: Module) -> Iterator[tuple[str, Module]]:
             for key, child in each.children().items()
         ]
         stack.extend(reversed(below))
+
+
+def is_size(number: object) -> bool:
+    """Whether ``number`` is a positive integer, Python's or NumPy's."""
+    return isinstance(number, int | np.integer) and number is not True and bool(number > 0)
+
+
+@contextmanager
+def unbuilt_on_error(module: Module) -> Iterator[None]:
+    """If the block raises, what it built below ``module`` is as it was before."""
+    before = {each: dict(vars(each)) for _, each in walk(module) if not each.is_built}
+    try:
+        yield
+    except Exception:
+        for each, attributes in before.items():
+            vars(each).clear()
+            vars(each).update(attributes)
+        raise
 
 
 def snake_case(name: str) -> str:

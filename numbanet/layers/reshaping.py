@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from numbanet import ops
-from numbanet.errors import ShapeError
+from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value
-from numbanet.layers.module import Module
+from numbanet.layers.module import Module, is_size
 
 
 class Flatten(Module):
@@ -31,6 +31,10 @@ class Reshape(Module):
 
     def __init__(self, target_shape: Sequence[int], name: str | None = None) -> None:
         super().__init__(name)
+        if not all(is_size(size) or size in (-1, 0) for size in target_shape):
+            raise ArgumentError(
+                "Reshape takes sizes, one of which may be -1", got=repr(target_shape)
+            )
         self.target_shape = tuple(target_shape)
 
     def forward(self, x: Value) -> Value:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from numbanet.errors import ArgumentError
 from numbanet.initializers import draw_seed
 from numbanet.ir import TensorType, Value
 from numbanet.layers.embedding import Embedding
-from numbanet.layers.module import Module, walk
+from numbanet.layers.module import Module, is_size, unbuilt_on_error, walk
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.callbacks import Callback
 from numbanet.models.description import describe
@@ -23,7 +24,13 @@ from numbanet.models.flat import home_of
 from numbanet.models.functional import Topology, trace
 from numbanet.models.history import History
 from numbanet.models.ids import check_ids
-from numbanet.models.objective import LossSpec, MetricSpec, Objective, make_objective
+from numbanet.models.objective import (
+    LossSpec,
+    MetricSpec,
+    Objective,
+    check_names,
+    make_objective,
+)
 from numbanet.models.predictor import Predictor
 from numbanet.models.progress import Progress, Verbosity, show
 from numbanet.models.signature import Signature, input_types, make_signature
@@ -158,7 +165,8 @@ class Model(Module):
     def _settle(self, types: Mapping[str, TensorType]) -> None:
         """Record once on inputs of these types, so that parameters and outputs are known."""
         inputs = {name: input_value(name, t.shape, t.dtype) for name, t in types.items()}
-        self._signature = make_signature(inputs, self.record(*inputs.values()))
+        with unbuilt_on_error(self):
+            self._signature = make_signature(inputs, self.record(*inputs.values()))
 
     # Training.
 
@@ -195,7 +203,9 @@ class Model(Module):
             raise ArgumentError("compile() needs a loss", mend="For example loss='mse'")
         rule = optimizers.get(optimizer)
         compiled = Compiled(rule, loss, metrics, loss_weights, get_device(device))
-        if self._signature is not None:
+        if self._signature is None:
+            check_names(loss, metrics)
+        else:
             _objective(compiled, self._signature)
         self._compiled = compiled
         self._trainer = self._predictor = None
@@ -249,8 +259,9 @@ class Model(Module):
         """
         progress = Progress(verbose, epochs)
         _require_positive(batch_size=batch_size, epochs=epochs)
+        _check_seed(seed)
         data = self._data_set(x, y)
-        held_out = None if validation_data is None else self._data_set(*validation_data)
+        held_out = self._validation_set(validation_data)
         if validation_split:
             if held_out is not None:
                 raise ArgumentError("give validation_split or validation_data, not both")
@@ -296,10 +307,11 @@ class Model(Module):
 
         Needs no ``compile``; then runs on the default device.
         """
-        inputs = self._inputs(x)
-        samples = arrays.common_length(inputs)
         batch_size = EVALUATION_BATCH if batch_size is None else batch_size
         _require_positive(batch_size=batch_size)
+        with self._settled_by(x):
+            inputs = self._inputs(x)
+            samples = arrays.common_length(inputs)
         if self._predictor is None:
             self._predictor = Predictor(self, self._device())
         outputs = self._predictor.predict(inputs, samples, min(batch_size, samples))
@@ -345,19 +357,41 @@ class Model(Module):
                 return device
         return get_device(None)
 
+    @contextmanager
+    def _settled_by(self, x: Any) -> Iterator[None]:
+        """A model that does not know its inputs learns them from ``x``; if the block then
+        refuses the data, it forgets them again."""
+        if self._signature is not None:
+            yield
+            return
+        takes_ids = any(isinstance(each, Embedding) for _, each in walk(self))
+        types = input_types(x, takes_ids=takes_ids)
+        with unbuilt_on_error(self):
+            try:
+                self._settle(types)
+                yield
+            except Exception:
+                self._signature = None
+                raise
+
     def _inputs(self, x: Any) -> dict[str, np.ndarray]:
-        if self._signature is None:
-            takes_ids = any(isinstance(each, Embedding) for _, each in walk(self))
-            self._settle(input_types(x, takes_ids=takes_ids))
         inputs = arrays.inputs(x, self.signature.inputs)
         check_ids(inputs, self.signature.id_limits)
         return inputs
 
     def _data_set(self, x: Any, y: Any) -> DataSet:
         compiled = self._need_compiled()
-        inputs = self._inputs(x)
-        objective = _objective(compiled, self.signature)
-        return DataSet(inputs, objective.prepare(y, self.signature.outputs))
+        with self._settled_by(x):
+            inputs = self._inputs(x)
+            objective = _objective(compiled, self.signature)
+            return DataSet(inputs, objective.prepare(y, self.signature.outputs))
+
+    def _validation_set(self, data: Any) -> DataSet | None:
+        if data is None:
+            return None
+        if not isinstance(data, list | tuple) or len(data) != 2:
+            raise ArgumentError("validation_data is a pair (x, y)", got=type(data).__name__)
+        return self._data_set(*data)
 
     def _current_trainer(self) -> Trainer:
         """The trainer, made anew if layers were frozen or thawed since the last time."""
@@ -379,5 +413,11 @@ def _objective(compiled: Compiled, signature: Signature) -> Objective:
 
 def _require_positive(**numbers: int) -> None:
     for name, number in numbers.items():
-        if not isinstance(number, int | np.integer) or number < 1:
+        if not is_size(number):
             raise ArgumentError(f"{name} is a positive integer", got=repr(number))
+
+
+def _check_seed(seed: int | None) -> None:
+    is_integer = isinstance(seed, int | np.integer)
+    if seed is not None and not (is_integer and 0 <= seed < 2**63):
+        raise ArgumentError("seed is a whole number below 2**63", got=repr(seed))

@@ -14,6 +14,7 @@ from numbanet import ops
 from numbanet.data.arrays import by_name
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
+from numbanet.layers.structure import flatten
 from numbanet.losses import Loss, LossLike
 from numbanet.metrics import LossMetric, Metric, MetricLike
 
@@ -128,6 +129,14 @@ def make_objective(
     return Objective(
         {name: Goal(losses[name], float(factors[name]), chosen[name]) for name in outputs}
     )
+
+
+def check_names(loss: LossSpec, metrics: MetricSpec) -> None:
+    """Raise ArgumentError for a name that is unknown whatever the outputs will be."""
+    for each in flatten(loss):
+        loss_names.get(each)
+    for each in flatten(metrics):
+        metric_names.get(each)
 
 
 def _spread(what: str, given: Any, outputs: Sequence[str]) -> dict[str, Any]:

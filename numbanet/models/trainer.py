@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,8 +58,9 @@ class DataSet:
 
     def split(self, fraction: float) -> tuple[DataSet, DataSet]:
         """All but the last ``fraction`` of the samples, and those."""
-        first = self.samples - int(self.samples * fraction)
-        if not 0 < fraction < 1 or first == self.samples:
+        is_fraction = isinstance(fraction, Real) and 0 < fraction < 1
+        first = self.samples - (int(self.samples * fraction) if is_fraction else 0)
+        if first == self.samples:
             raise ArgumentError(
                 "validation_split leaves samples on both sides",
                 got=f"{fraction} of {self.samples} samples",
