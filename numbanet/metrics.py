@@ -76,13 +76,18 @@ class LossMetric(MeanMetric):
         return self.loss.values(y_true, y_pred)
 
 
+def _scores(y_pred: Value) -> Value:
+    """What ranks as ``y_pred`` does: a softmax need not be computed to rank its input."""
+    return y_pred.node.inputs[0] if y_pred.node.op.name == "softmax" else y_pred
+
+
 class SparseCategoricalAccuracy(MeanMetric):
     """How often the greatest prediction is that of the integer label."""
 
     name = "sparse_categorical_accuracy"
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
-        return ops.equal(ops.argmax(y_pred, axis=-1), ops.cast(y_true, "int64"))
+        return ops.equal(ops.argmax(_scores(y_pred), axis=-1), ops.cast(y_true, "int64"))
 
 
 class CategoricalAccuracy(MeanMetric):
@@ -91,7 +96,7 @@ class CategoricalAccuracy(MeanMetric):
     name = "categorical_accuracy"
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
-        return ops.equal(ops.argmax(y_pred, axis=-1), ops.argmax(y_true, axis=-1))
+        return ops.equal(ops.argmax(_scores(y_pred), axis=-1), ops.argmax(y_true, axis=-1))
 
 
 class BinaryAccuracy(MeanMetric):

@@ -39,14 +39,15 @@ class Counters:
     ----------
     start : Variable
         Position of the next batch in the permutation, int64.
-    totals : Variable
-        Sums of `Objective.totals` over the epoch so far.
+    totals : tuple of Variable
+        Sums of `Objective.totals` over the epoch so far. They are scalars, and not a vector, so
+        that each is added to where its number is computed.
     seed : Variable
         Key of the random numbers, int64.
     """
 
     start: Variable
-    totals: Variable
+    totals: tuple[Variable, ...]
     seed: Variable
 
 
@@ -121,11 +122,10 @@ def _forward(
     inputs, targets = batch("x", data.inputs), batch("y", data.targets)
     predictions = model.record_on(inputs)
     loss = objective.loss(targets, predictions)
-    totals = variable_value(counters.totals)
-    added = totals + objective.totals(loss, targets, predictions, batch_size)
-    moved = start + batch_size
-    updates = (Update(totals, added), Update(start, moved))
-    return Graph(tuple(leaves), {"loss": loss}, updates)
+    parts = objective.totals(loss, targets, predictions, batch_size)
+    totals = [variable_value(total) for total in counters.totals]
+    updates = [Update(a, a + b) for a, b in zip(totals, parts, strict=True)]
+    return Graph(tuple(leaves), {"loss": loss}, (*updates, Update(start, start + batch_size)))
 
 
 def _samples(data: DataTypes) -> int:

@@ -35,8 +35,8 @@ class Goal:
 class Objective:
     """Goals by output.
 
-    A step adds up one vector, `totals`: the weighted loss, then the totals of the meters in
-    order. `results` makes named numbers of the sum.
+    A step adds up `totals`, scalars: the weighted loss, then the totals of the meters in order.
+    `results` makes named numbers of the sums.
     """
 
     goals: Mapping[str, Goal]
@@ -75,26 +75,25 @@ class Objective:
         targets: Mapping[str, Value],
         predictions: Mapping[str, Value],
         samples: int,
-    ) -> Value:
-        """What a batch of ``samples`` adds to the sums: a vector of the loss's dtype."""
+    ) -> list[Value]:
+        """What a batch of ``samples`` adds to the sums: `width` scalars of the loss's dtype."""
         scalars = [loss * float(samples)]
         for output, _, metric in self._meters():
             scalars += metric.totals(targets[output], predictions[output])
-        vectors = [ops.reshape(ops.cast(each, loss.dtype), (1,)) for each in scalars]
-        return ops.concatenate(vectors, axis=0)
+        return [ops.cast(each, loss.dtype) for each in scalars]
 
     @property
     def width(self) -> int:
-        """Length of the vector of totals."""
+        """Number of totals."""
         return 1 + sum(metric.width for _, _, metric in self._meters())
 
-    def results(self, sums: np.ndarray, samples: int) -> dict[str, float]:
+    def results(self, sums: Sequence[float], samples: int) -> dict[str, float]:
         """Named numbers out of the totals of ``samples`` samples."""
-        found = {"loss": float(sums[0]) / samples}
+        found = {"loss": sums[0] / samples}
         start = 1
         for _, name, metric in self._meters():
             end = start + metric.width
-            found[name] = metric.result(sums[start:end].tolist(), samples)
+            found[name] = metric.result(sums[start:end], samples)
             start = end
         return found
 

@@ -104,10 +104,10 @@ class Trainer:
         self.objective = objective
         self.optimizer = optimizer
         self.device = device
-        totals = np.zeros(objective.width, _loss_dtype(model))
+        zero = np.zeros((), _loss_dtype(model))
         self.counters = Counters(
             start=Variable(np.int64(0), "start"),
-            totals=Variable(totals, "totals"),
+            totals=tuple(Variable(zero, f"total_{i}") for i in range(objective.width)),
             seed=Variable(np.int64(0), "seed"),
         )
         self._loaded: dict[object, Executable] = {}
@@ -183,7 +183,8 @@ class Trainer:
         look: Look | None,
     ) -> dict[str, float]:
         self.counters.start.assign(0)
-        self.counters.totals.assign(np.zeros(self.objective.width))
+        for total in self.counters.totals:
+            total.assign(0)
         done = 0
         for size, steps in _batches(data.samples, batch_size):
             executable = self._load(kind, make, data, size)
@@ -198,7 +199,8 @@ class Trainer:
         return self._results(data.samples)
 
     def _results(self, samples: int) -> dict[str, float]:
-        return self.objective.results(self.counters.totals.numpy(), samples)
+        sums = [float(total.numpy()) for total in self.counters.totals]
+        return self.objective.results(sums, samples)
 
     def _load(
         self,
