@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbanet.errors import DeviceError, VerificationError
 from numbanet.ir import Graph, Node, Value, at_path, rebuild, rewrite
-from numbanet.ops.fused import FUSED
+from numbanet.ops.fused import is_fusable
 from numbanet.ops.state import PACK
 
 MAX_ROUNDS = 16
@@ -36,7 +36,7 @@ def decompose(graph: Graph, native: frozenset[str]) -> Graph:
 def _is_composite(node: Node, native: frozenset[str]) -> bool:
     op = node.op
     is_memory_only = op is PACK or (op.view is not None and op.view(node) is not None)
-    is_known = op.is_leaf or op.is_elementwise or op is FUSED or is_memory_only
+    is_known = op.is_leaf or is_fusable(op) or is_memory_only
     return not is_known and op.name not in native
 
 
