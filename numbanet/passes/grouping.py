@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numbanet.ir import Graph, Node, TensorType
+from numbanet.ir import Graph, Node
 
 MAX_NODES = 48
 """Nodes in one group: larger kernels run no faster and take longer to compile."""
@@ -17,84 +17,84 @@ class Groups:
     """Convex groups of same-shaped elementwise nodes, found greedily in graph order.
 
     A group is convex if no path leaves it and comes back: only then can it run as one node.
+    Groups are known by a leader; a *unit* is a leader, or a node that is in no group.
     """
 
     def __init__(self, graph: Graph, pointwise: Sequence[Node]) -> None:
-        self._position = {node: i for i, node in enumerate(graph.nodes)}
         self._leader: dict[Node, Node] = {}
         self._members: dict[Node, list[Node]] = {}
         self._sources: dict[Node, set[Node]] = {}
-        self._numbers: Node | None = None
+        self._position = {node: i for i, node in enumerate(graph.nodes)}
         eligible = set(pointwise)
+        numbers: Node | None = None
         for node in graph.nodes:
-            if node in eligible:
-                self._enter(node, eligible)
+            if node not in eligible:
+                continue
+            self._leader[node] = node
+            self._members[node] = [node]
+            partners = self._groups_read_by(node)
+            if node.outputs[0].shape == ():
+                partners = [*partners, *([] if numbers is None else [numbers])]
+                numbers = node
+            for partner in partners:
+                self._join(partner, node)
 
     def members(self, node: Node) -> tuple[Node, ...]:
         """The nodes that run together with ``node``, in graph order; itself if alone."""
-        leader = self._leader.get(node)
-        return (node,) if leader is None else tuple(self._members[leader])
+        return tuple(self._members.get(self._unit(node), (node,)))
 
-    def _enter(self, node: Node, eligible: set[Node]) -> None:
-        for leader in self._candidates(node, eligible):
-            if self._fits(node, leader):
-                self._leader[node] = leader
-                self._members[leader].append(node)
-                added = self._units_read_by(node) - {leader}
-                self._sources[leader] = self._reads(leader) | added
-                return
-        self._leader[node] = node
-        self._members[node] = [node]
-        if _is_number(node):
-            self._numbers = node
+    def _groups_read_by(self, node: Node) -> list[Node]:
+        """A member of each group that ``node`` reads, the latest first."""
+        sources = {v.node for v in node.inputs if v.node in self._leader}
+        return sorted(sources, key=lambda source: -self._position[source])
 
-    def _candidates(self, node: Node, eligible: set[Node]) -> list[Node]:
-        """Leaders of groups that ``node`` might join: those it reads, the latest first."""
-        sources = {value.node for value in node.inputs if value.node in eligible}
-        leaders = {self._leader[source] for source in sources}
-        if self._numbers is not None and _is_number(node):
-            leaders.add(self._numbers)
-        return sorted(leaders, key=lambda leader: -self._position[leader])
+    def _join(self, a: Node, b: Node) -> None:
+        """Make the groups of ``a`` and ``b`` one, if that leaves it small and convex."""
+        first, second = self._unit(a), self._unit(b)
+        if first is second or not self._fits(first, second):
+            return
+        if self._leads_around(first, second) or self._leads_around(second, first):
+            return
+        joined = [*self._members[first], *self._members.pop(second)]
+        self._members[first] = sorted(joined, key=lambda node: self._position[node])
+        self._sources[first] = self._reads(first) | self._reads(second)
+        for node in joined:
+            self._leader[node] = first
 
-    def _fits(self, node: Node, leader: Node) -> bool:
-        group = self._members[leader]
-        if node.outputs[0].shape != leader.outputs[0].shape or len(group) >= MAX_NODES:
+    def _fits(self, first: Node, second: Node) -> bool:
+        if first.outputs[0].shape != second.outputs[0].shape:
             return False
+        group = (*self._members[first], *self._members[second])
         inside = {value for member in group for value in member.outputs}
-        read = {v for member in (*group, node) for v in member.inputs if v not in inside}
-        return len(read) <= MAX_INPUTS and not self._depends_from_outside(node, leader)
+        read = {v for member in group for v in member.inputs if v not in inside}
+        return len(group) <= MAX_NODES and len(read) <= MAX_INPUTS
 
-    def _depends_from_outside(self, node: Node, leader: Node) -> bool:
-        """Whether some path leads from the group to ``node`` through a node outside of it.
+    def _leads_around(self, start: Node, end: Node) -> bool:
+        """Whether some path leads from group ``start`` to group ``end`` through another unit.
 
-        The walk goes backwards over whole groups, since a group waits for all that any of its
+        The walk goes backwards over whole units, since a group waits for all that any of its
         members reads.
         """
-        inside = set(self._members[leader])
-        stack = [v.node for v in node.inputs if v.node not in inside and not v.node.op.is_leaf]
-        seen = {self._leader.get(start, start) for start in stack}
-        stack = list(seen)
+        stack = [unit for unit in self._reads(end) if unit not in (start, end)]
+        seen = set(stack)
         while stack:
-            for source in self._reads(stack.pop()):
-                if source is leader:
+            for unit in self._reads(stack.pop()):
+                if unit is start:
                     return True
-                if source not in seen:
-                    seen.add(source)
-                    stack.append(source)
+                if unit not in seen and unit is not end:
+                    seen.add(unit)
+                    stack.append(unit)
         return False
 
+    def _unit(self, node: Node) -> Node:
+        """The leader of the group that ``node`` is in, or was in before groups joined."""
+        return self._leader.get(node, node)
+
     def _reads(self, unit: Node) -> set[Node]:
-        """The units (leaders of groups, and single nodes) that ``unit`` reads."""
+        """The units that ``unit`` reads."""
         known = self._sources.get(unit)
         if known is None:
-            known = self._sources[unit] = self._units_read_by(unit)
-        return known
-
-    def _units_read_by(self, node: Node) -> set[Node]:
-        producers = (value.node for value in node.inputs)
-        return {self._leader.get(p, p) for p in producers if not p.op.is_leaf}
-
-
-def _is_number(node: Node) -> bool:
-    type_: TensorType = node.outputs[0].type
-    return type_.shape == ()
+            nodes = self._members.get(unit, [unit])
+            known = {v.node for node in nodes for v in node.inputs if not v.node.op.is_leaf}
+        current = self._sources[unit] = {self._unit(node) for node in known} - {unit}
+        return current
