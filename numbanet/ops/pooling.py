@@ -165,7 +165,8 @@ def _max_reference(attrs: PoolAttrs, x: np.ndarray) -> np.ndarray:
 def _max_grad_reference(
     attrs: PoolAttrs, x: np.ndarray, y: np.ndarray, g: np.ndarray
 ) -> np.ndarray:
-    padded = pad_images(x, attrs.padding, -np.inf)
+    # Padding takes no gradient, for NaN equals nothing.
+    padded = pad_images(x, attrs.padding, np.nan)
     dx = np.zeros_like(padded)
     is_given = np.zeros(y.shape, bool)
     for _, _, at in taps(attrs.window, attrs.stride, y.shape[1:3]):

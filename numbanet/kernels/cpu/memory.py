@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+# Typed loosely: the decorator takes the first parameter away.
+intrinsic: Any = extending.intrinsic
 
 _MOST_OUTPUTS = 32
 """Outputs beyond these are tested for overlaps at run time."""

@@ -132,8 +132,15 @@ def _folds(dtype: DType) -> _Folds:
         for j in range(n):
             y[j] = y[j] * factor
 
-    terms = (number, squared_distance, power, stored_power)
-    return _Folds(real, _maximum(dtype), *(_sum(real, term) for term in terms), scale)
+    return _Folds(
+        real=real,
+        maximum=_maximum(dtype),
+        sum=_sum(real, number),
+        sum_squares=_sum(real, squared_distance),
+        sum_powers=_sum(real, power),
+        store_powers=_sum(real, stored_power),
+        scale=scale,
+    )
 
 
 def _maximum(dtype: DType) -> Callable[..., Any]:
