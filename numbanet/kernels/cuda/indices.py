@@ -21,7 +21,7 @@ def unravel(number: str, first: str, sizes: Mapping[str, int]) -> Iterator[str]:
     The size of the first axis need not be known.
     """
     rest = number
-    for i, (name, size) in enumerate(reversed(sizes.items())):
+    for i, (name, size) in enumerate(reversed(list(sizes.items()))):
         yield from divide(f"rest{i}", f"index{i}", rest, size)
         yield f"{name} = int32(index{i})"
         rest = f"rest{i}"

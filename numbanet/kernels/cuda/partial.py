@@ -9,13 +9,10 @@ from dataclasses import dataclass
 from numbanet.errors import DeviceError
 from numbanet.ir import Value
 from numbanet.kernels.cuda.generated import make_generated
-from numbanet.kernels.cuda.product import Epilogue, Product, write_product
+from numbanet.kernels.cuda.product import Epilogue, Product, make_product, write_product
 from numbanet.kernels.cuda.simulate import SIMULATED
-from numbanet.kernels.cuda.tiling import Plan
+from numbanet.kernels.cuda.tiling import MOST_ELEMENTS, Plan
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
-
-MOST_ELEMENTS = 2**31 - 1
-"""Kernels count elements with 32 bits."""
 
 _SUM_THREADS = 16 if SIMULATED else 256
 _SLICES = 4 if SIMULATED else 8
@@ -82,7 +79,9 @@ def check_sizes(*values: Value) -> None:
             )
 
 
-def in_place(extras: tuple[Value, ...], first: int, out: Value, written: int):
+def in_place(
+    extras: tuple[Value, ...], first: int, out: Value, written: int
+) -> tuple[tuple[int, int], ...]:
     """Extra inputs that are read element for element as the output is written."""
     return tuple(
         (first + i, written)
@@ -111,7 +110,7 @@ def _product_call(
     numbers = (*work.sizes, plan.splits, plan.chunk, work.out.type.size)
     kernel = Kernel(
         name=f"{name}_{tiling.rows}x{tiling.columns}",
-        make=make_generated,
+        make=make_product,
         parameters=(write_product(product, tiling, real, epilogue),),
         signature=(*pointers, *("int32" for _ in numbers)),
         threads=tiling.threads,

@@ -3,7 +3,7 @@
 A block computes a tile of the result. It carries tiles of both operands to shared memory, two
 stages in turn: while the threads multiply out of one stage, the numbers of the next are already
 on their way in registers, so that one barrier a stage is enough. Each thread keeps its sums in
-named scalars, that is in registers. At the end the sums pass through shared memory once more,
+a tuple, that is in registers. At the end the sums pass through shared memory once more,
 so that consecutive threads apply the epilogue to, and store, consecutive elements.
 
 What the operands are is told by an `Operand`: where its element (free index, k) lies. The free
@@ -12,13 +12,14 @@ index is the row of A or the column of B; k is the index that is summed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product as pairs
 from typing import Protocol
 
+from numbanet.kernels.cuda.generated import NAMESPACE
+from numbanet.kernels.cuda.registers import QUAD, Tile, accumulate_for, fill_for, share_for
 from numbanet.kernels.cuda.tiling import Tiling
-from numbanet.kernels.source import render
+from numbanet.kernels.source import compile_source, render
 from numbanet.ops.expression import Expression
 
 PADDING = 4
@@ -26,22 +27,23 @@ PADDING = 4
 
 
 class Operand(Protocol):
-    """Text that finds an operand's elements.
+    """Text that finds an operand's elements."""
 
-    Attributes
-    ----------
-    name : str
-        Of its pointer, and the prefix of all names that its statements assign.
-    follows_k : bool
-        Whether elements with consecutive k lie next to each other; else those with
-        consecutive free index do.
-    width : int
-        Elements to load at once: 1, or 4 where quads lie together and are aligned.
-    """
+    @property
+    def name(self) -> str:
+        """Of its pointer, and the prefix of all names that its statements assign."""
+        ...
 
-    name: str
-    follows_k: bool
-    width: int
+    @property
+    def follows_k(self) -> bool:
+        """Whether elements with consecutive k lie next to each other; else those with
+        consecutive free index do."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Elements to load at once: 1, or 4 where quads lie together and are aligned."""
+        ...
 
     def place(self, free: str, mark: str) -> list[str]:
         """Statements about a free index. What they assign ends in ``mark``."""
@@ -138,13 +140,32 @@ class Epilogue:
         return statements, result
 
 
-def write_product(product: Product, tiling: Tiling, real: str, epilogue: Epilogue) -> str:
+@dataclass(frozen=True)
+class Source:
+    """Text of a product's kernel, and the registers and shared memory that it speaks of."""
+
+    text: str
+    tile: Tile
+    shared_rows: int
+
+
+def write_product(product: Product, tiling: Tiling, real: str, epilogue: Epilogue) -> Source:
     """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``.
 
     ``splits`` blocks share a tile's sums, ``chunk`` terms each (a multiple of the depth);
-    split ``s`` writes at ``s * out_size``, for `write_sum` to add up.
+    split ``s`` writes at ``s * out_size``, for another kernel to add up.
     """
-    return "\n".join(_Writer(product, tiling, real, epilogue).lines()) + "\n"
+    writer = _Writer(product, tiling, real, epilogue)
+    text = "\n".join(writer.lines()) + "\n"
+    return Source(text, writer.tile, writer.shared_rows)
+
+
+def make_product(source: Source) -> Callable[..., None]:
+    """The function that ``source`` describes."""
+    functions = {"fill": fill_for(source.tile), "accumulate": accumulate_for(source.tile)}
+    for first in range(0, source.tile.tiling.thread_rows, source.shared_rows):
+        functions[f"share{first}"] = share_for(source.tile, first, source.shared_rows)
+    return compile_source(source.text, "kernel", NAMESPACE | functions)
 
 
 @dataclass(frozen=True)
@@ -259,12 +280,7 @@ class _Writer:
         at = tiling.depth * self.a.stride
         self.b = _Side(product.b, tiling.columns, "first_col", product.columns, at, tiling)
         self.stage = at + tiling.depth * self.b.stride
-        self.a_quad = min(4, tiling.thread_rows)
-        self.b_quad = min(4, tiling.thread_columns)
-        self.accumulators = [
-            (i, j, f"c{i}_{j}")
-            for i, j in pairs(range(tiling.thread_rows), range(tiling.thread_columns))
-        ]
+        self.tile = Tile(tiling, self.a.stride, self.b.stride)
 
     def lines(self) -> Iterator[str]:
         sizes = [*self.product.sizes, "splits", "chunk", "out_size"]
@@ -282,10 +298,9 @@ class _Writer:
         yield from self._decode_thread()
         yield from self.a.setup()
         yield from self.b.setup()
-        # In quads, so that the compiler sees their alignment and loads them at once; of 64
-        # bits, so that it adds constants to addresses and not to indices that could wrap.
-        yield "a_get = uint64(thread_row)"
-        yield f"b_get = uint64({self.b.base // self.b_quad} + thread_col)"
+        yield f"a_get = uint64(thread_row * {min(QUAD, self.tiling.thread_rows)})"
+        quad = min(QUAD, self.tiling.thread_columns)
+        yield f"b_get = uint64({self.b.base} + thread_col * {quad})"
 
     def _decode_tile(self) -> Iterator[str]:
         rows, columns = self.tiling.rows, self.tiling.columns
@@ -317,8 +332,7 @@ class _Writer:
         )
 
     def _sum(self) -> Iterator[str]:
-        for _, _, name in self.accumulators:
-            yield f"{name} = zero"
+        yield "sums = fill(zero)"
         yield "k0 = first"
         yield "stage = uint64(0)"
         yield from self._fetch()
@@ -338,8 +352,8 @@ class _Writer:
     def _stage(self) -> Iterator[str]:
         yield f"k0 = int32(k0 + {self.tiling.depth})"
         yield from self._fetch()
-        yield f"a_at = uint64(stage * {self.stage // self.a_quad} + a_get)"
-        yield f"b_at = uint64(stage * {self.stage // self.b_quad} + b_get)"
+        yield f"a_at = uint64(stage * {self.stage} + a_get)"
+        yield f"b_at = uint64(stage * {self.stage} + b_get)"
         yield from self._multiply()
         yield "stage = uint64(1 - stage)"
         yield from self._put()
@@ -347,49 +361,40 @@ class _Writer:
     def _multiply(self) -> Iterator[str]:
         depth, unroll = self.tiling.depth, self.tiling.unroll
         if unroll == depth:
-            yield from self._terms()
+            yield "sums = accumulate(sums, shared, a_at, b_at)"
             return
         yield "step = int32(0)"
         yield f"while step < {depth}:"
-        yield from _indent(self._terms())
-        yield f"    a_at = uint64(a_at + {unroll * self.a.stride // self.a_quad})"
-        yield f"    b_at = uint64(b_at + {unroll * self.b.stride // self.b_quad})"
+        yield "    sums = accumulate(sums, shared, a_at, b_at)"
+        yield f"    a_at = uint64(a_at + {unroll * self.a.stride})"
+        yield f"    b_at = uint64(b_at + {unroll * self.b.stride})"
         yield f"    step = int32(step + {unroll})"
-
-    def _terms(self) -> Iterator[str]:
-        tile = self.tiling
-        for k in range(tile.unroll):
-            yield from _quads("a", k * self.a.stride, tile.thread_rows, tile.rows)
-            yield from _quads("b", k * self.b.stride, tile.thread_columns, tile.columns)
-            for i, j, name in self.accumulators:
-                yield f"{name} = cuda.fma(a{i}, b{j}, {name})"
 
     def _finish(self) -> Iterator[str]:
         """The sums, a few rows of every thread at a time, by way of shared memory."""
-        tile = self.tiling
-        per = min(4, tile.thread_rows)
-        while per * tile.threads_down * tile.columns > 2 * self.stage:
-            per //= 2
-        for first in range(0, tile.thread_rows, per):
+        rows, columns = self.tiling.thread_rows, self.tiling.columns
+        quad = min(QUAD, self.tiling.thread_columns)
+        for first in range(0, rows, self.shared_rows):
             if first:
                 yield "cuda.syncthreads()"
-            yield from self._share_rows(first, per)
+            line = self.shared_rows * columns
+            yield f"to = uint64(thread_row * {line} + thread_col * {quad})"
+            yield f"share{first}(sums, shared, to)"
             yield "cuda.syncthreads()"
-            yield from self._store_rows(first, per)
+            yield from self._store_rows(first, self.shared_rows)
 
-    def _share_rows(self, first: int, per: int) -> Iterator[str]:
-        tile = self.tiling
-        quad = min(4, tile.thread_columns)
-        yield f"to = uint64(thread_row * {per * tile.columns} + thread_col * {quad})"
-        for i, j, name in self.accumulators:
-            if first <= i < first + per:
-                column = _spread(j, tile.thread_columns, tile.columns)
-                yield f"shared[uint64(to + {(i - first) * tile.columns + column})] = {name}"
+    @property
+    def shared_rows(self) -> int:
+        """Rows of every thread that find room in shared memory together."""
+        rows = min(QUAD, self.tiling.thread_rows)
+        while rows * self.tiling.threads_down * self.tiling.columns > 2 * self.stage:
+            rows //= 2
+        return rows
 
     def _store_rows(self, first: int, per: int) -> Iterator[str]:
         tile = self.tiling
-        quad = min(4, tile.thread_rows)
-        start = _spread(first, tile.thread_rows, tile.rows)
+        quad = min(QUAD, tile.thread_rows)
+        start = self.tile.rows[first]
         yield "item = uint32(thread)"
         yield f"while item < {per * tile.threads_down * tile.columns}:"
         yield f"    line = uint32(item // {tile.columns})"
@@ -405,22 +410,6 @@ class _Writer:
         statements, result = self.epilogue.write("total", "position", self.product.column)
         yield from statements
         yield f"out[int32(split * out_size + position)] = {result}"
-
-
-def _quads(x: str, start: int, count: int, extent: int) -> Iterator[str]:
-    """Shared memory, ``start`` numbers after quad ``{x}_at``, to ``count`` registers."""
-    quad = min(4, count)
-    for i in range(count):
-        if i % quad == 0:
-            offset = (start + _spread(i, count, extent)) // quad
-            yield f"{x}_quad = uint64(uint64({x}_at + {offset}) * {quad})"
-        yield f"{x}{i} = shared[uint64({x}_quad + {i % quad})]"
-
-
-def _spread(i: int, count: int, extent: int) -> int:
-    """Where a thread's ``i``-th of ``count`` rows lies: quads of four, far apart."""
-    quads = max(1, count // 4)
-    return i // 4 * (extent // quads) + i % 4
 
 
 def _indent(lines: Iterator[str] | list[str], spaces: int = 4) -> Iterator[str]:

@@ -21,7 +21,7 @@ class Tiling:
     thread_rows, thread_columns : int
         What one thread computes: in quads of four, spread over the tile.
     unroll : int
-        Terms that the innermost loop's text holds.
+        Terms that are written out in a row; the depth is a multiple of them.
     """
 
     rows: int
@@ -62,23 +62,26 @@ class _Choice:
     share: float
 
 
-_SIXTEENTH = (
-    _Choice(Tiling(64, 64, 16, 4, 4, 4), 3, 0.65),
-    _Choice(Tiling(32, 32, 16, 4, 4, 4), 10, 0.5),
-    _Choice(Tiling(64, 16, 16, 4, 4, 4), 10, 0.4),
-    _Choice(Tiling(16, 64, 16, 4, 4, 4), 10, 0.4),
+_BY_QUADS = (
+    _Choice(Tiling(64, 64, 16, 4, 4, 16), 3, 0.65),
+    _Choice(Tiling(32, 32, 16, 4, 4, 16), 10, 0.5),
+    _Choice(Tiling(64, 16, 16, 4, 4, 16), 10, 0.4),
+    _Choice(Tiling(16, 64, 16, 4, 4, 16), 10, 0.4),
 )
 _CHOICES = {
     DType.FLOAT32: (
-        _Choice(Tiling(128, 128, 8, 8, 8, 2), 2, 0.9),
-        _Choice(Tiling(128, 64, 16, 8, 8, 2), 3, 0.85),
-        _Choice(Tiling(64, 128, 16, 8, 8, 2), 3, 0.85),
-        *_SIXTEENTH,
+        _Choice(Tiling(128, 128, 8, 8, 8, 8), 2, 0.9),
+        _Choice(Tiling(128, 64, 16, 8, 8, 8), 3, 0.85),
+        _Choice(Tiling(64, 128, 16, 8, 8, 8), 3, 0.85),
+        *_BY_QUADS,
     ),
-    DType.FLOAT64: _SIXTEENTH,
+    DType.FLOAT64: _BY_QUADS,
 }
-_SIMULATED = _Choice(Tiling(8, 8, 8, 2, 2, 1), 1, 1.0)
+_SIMULATED = _Choice(Tiling(8, 8, 8, 2, 2, 4), 1, 1.0)
 """The simulator's threads are slow: few of them, and several tiles in small tests."""
+
+MOST_ELEMENTS = 2**31 - 1
+"""Kernels count elements with 32 bits."""
 
 _MULTIPROCESSORS = 132
 _LANES = 128
@@ -102,7 +105,7 @@ def choose(rows: int, columns: int, terms: int, count: int, dtype: DType) -> Pla
     plans = [
         (*_estimate(choice, splits, rows, columns, terms, count), choice.tiling, splits)
         for choice in _choices(dtype)
-        for splits in _splits(choice.tiling, terms)
+        for splits in _splits(choice.tiling, terms, rows * columns * count)
     ]
     *_, tiling, splits = min(plans, key=lambda plan: plan[:2])
     return divide(tiling, splits, terms)
@@ -119,9 +122,10 @@ def _choices(dtype: DType) -> tuple[_Choice, ...]:
     return (_SIMULATED,) if SIMULATED else _CHOICES[dtype]
 
 
-def _splits(tiling: Tiling, terms: int) -> list[int]:
-    """Powers of two that leave every block four stages or more."""
-    most = min(_MOST_SPLITS, terms // (4 * tiling.depth))
+def _splits(tiling: Tiling, terms: int, results: int) -> list[int]:
+    """Powers of two that leave every block four stages or more, and that leave all partial
+    results within the reach of 32 bits."""
+    most = min(_MOST_SPLITS, terms // (4 * tiling.depth), MOST_ELEMENTS // max(1, results))
     return [1 << i for i in range(max(1, most.bit_length()))]
 
 

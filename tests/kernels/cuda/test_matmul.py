@@ -162,3 +162,8 @@ def test_unaligned_parts_of_other_values_are_not_loaded_in_quads():
     assert load_width(unaligned) == 1
     assert load_width(ops.reshape(unaligned, (4, 16))) == 1
     assert load_width(ops.input_value("odd", (4, 7), F32)) == 1
+
+
+def test_partial_sums_stay_within_32_bits():
+    plan = choose(30000, 30000, 100000, 1, F32)
+    assert plan.splits * 30000 * 30000 < 2**31
