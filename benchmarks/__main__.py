@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from benchmarks.machine import describe, measure_limits
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, can_run
 from benchmarks.report import markdown, write
 from benchmarks.rounds import measure
 from benchmarks.workloads import WORKLOADS
@@ -24,7 +24,8 @@ def main() -> None:
     results = {}
     for name in arguments.workload or list(WORKLOADS):
         print(f"{WORKLOADS[name].title} ...", flush=True)
-        found = measure(WORKLOADS[name], peers, arguments.device, threads, rounds)
+        able = [peer for peer in peers if can_run(peer, WORKLOADS[name])]
+        found = measure(WORKLOADS[name], able, arguments.device, threads, rounds)
         results[name] = found
         for each in found:
             shown = f"{each.seconds * 1e6:12,.1f} us" if each.times else each.error

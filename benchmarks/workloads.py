@@ -30,7 +30,7 @@ class Workload:
     kind : str
         ``"train"``: whole steps (forward, loss, backward, update). ``"predict"``: forward only.
     steps : int
-        Steps of one timed round.
+        Steps of one timed round: a multiple of the number of batches.
     optimizer : str
         ``"sgd"`` (momentum 0.9) or ``"adam"``.
     """
@@ -141,17 +141,17 @@ WORKLOADS: dict[str, Workload] = {
     workload.name: workload
     for workload in (
         Workload("mlp-32", "MLP 784-128-10, batch 32", "mlp", 32, steps=400),
-        Workload("mlp-64", "MLP 784-128-10, batch 64", "mlp", 64, steps=300),
-        Workload("mlp-1024", "MLP 784-128-10, batch 1024", "mlp", 1024, steps=50),
+        Workload("mlp-64", "MLP 784-128-10, batch 64", "mlp", 64, steps=304),
+        Workload("mlp-1024", "MLP 784-128-10, batch 1024", "mlp", 1024, steps=48),
         Workload("cnn-64", "CNN on 28x28, batch 64", "cnn", 64, steps=40),
-        Workload("cnn-512", "CNN on 28x28, batch 512", "cnn", 512, steps=6),
-        Workload("resnet20-128", "ResNet-20 (CIFAR size), batch 128", "resnet20", 128, steps=2),
+        Workload("cnn-512", "CNN on 28x28, batch 512", "cnn", 512, steps=8),
+        Workload("resnet20-128", "ResNet-20 (CIFAR size), batch 128", "resnet20", 128, steps=8),
         Workload(
             "autoencoder-128",
             "autoencoder 784-256-64-256-784, Adam, batch 128",
             "autoencoder",
             128,
-            steps=60,
+            steps=64,
             optimizer="adam",
             learning_rate=0.001,
         ),

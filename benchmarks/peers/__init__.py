@@ -4,6 +4,8 @@ Modules are imported by name in a process of their own: two frameworks in one pr
 fight over the cores with their thread pools.
 """
 
+from benchmarks.workloads import Workload
+
 PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "numbanet": ("benchmarks.peers.with_numbanet", "open_steps", ("cpu", "cuda")),
     "torch": ("benchmarks.peers.with_torch", "open_eager", ("cpu", "cuda")),
@@ -13,3 +15,8 @@ PEERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "jax.scan": ("benchmarks.peers.with_jax", "open_scan", ("cpu", "cuda")),
 }
 """Name: module, function, devices."""
+
+
+def can_run(peer: str, workload: Workload) -> bool:
+    """Scans and captured steps are ways to train; a prediction is one call."""
+    return workload.kind == "train" or peer not in ("jax.scan", "torch.cuda.graph")
