@@ -46,6 +46,14 @@ class Contraction:
     lane_stride: int
     group_stride: int
 
+    @property
+    def is_lanewise(self) -> bool:
+        """Whether every group is one channel in and one out: groups become the lanes."""
+        return self.groups > 1 and self.summed == self.lanes == 1
+
+    def lanewise(self) -> Contraction:
+        return Contraction(1, 1, self.groups, 1, self.group_stride, 0)
+
 
 @dataclass(frozen=True)
 class Slide:
@@ -191,6 +199,9 @@ def _sum_calls(
 ) -> tuple[Call, ...]:
     source, weights = node.inputs[:2]
     rows, columns = slide.rows, slide.columns
+    is_lanewise = contraction.is_lanewise
+    if is_lanewise:
+        contraction = contraction.lanewise()
     images, _, _, channels = source.type.sizes
     tile = register_tile(source.dtype, contraction.lanes, even_heights(columns.windows))
     panels, packing = pack(
@@ -207,9 +218,10 @@ def _sum_calls(
         offset=slide.weight_start,
     )
     strips = Strips.of(images, channels, rows, columns, source.dtype.itemsize)
-    window = Steps(
-        (1, columns.taps, contraction.summed), (0, columns.dilation * channels, 1)
-    ).merged()
+    across = columns.dilation * channels
+    window = Steps((1, columns.taps, contraction.summed), (0, across, 1))
+    if not is_lanewise:
+        window = window.merged()
     numbers = {
         **strips.numbers,
         "tiles": strips.tiles,
@@ -233,7 +245,7 @@ def _sum_calls(
     kernel = Kernel(
         "convolution",
         make_convolution,
-        (tile, strips.is_copied, text),
+        (tile, columns.step * channels, strips.is_copied, is_lanewise, text),
         (*epilogue.signature, *[f"{dtype}*"] * 3, *["int64"] * len(numbers)),
     )
     slots = strips.scratch(strips.tiles, dtype.itemsize)
@@ -255,14 +267,16 @@ def even_heights(rows: int) -> tuple[int, ...]:
     return tuple(sorted({-(-rows // tiles), rows // tiles} - {0}, reverse=True)) or (1,)
 
 
-def make_convolution(tile: RegisterTile, is_copied: bool, text: str) -> Callable[..., None]:
+def make_convolution(
+    tile: RegisterTile, a_row: int, is_copied: bool, is_lanewise: bool, text: str
+) -> Callable[..., None]:
     """The kernel that ``text`` says: a block is a strip of outputs, all channels of them."""
     from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_tile import tile_product
     from numbanet.kernels.cpu.strips import strip_reader
 
-    product = tile_product(tile, a_is_rows=True)
+    product = tile_product(tile, a_row=a_row, is_lanewise=is_lanewise)
     read = strip_reader(is_copied)
     most_rows, most_columns = tile.rows, tile.columns
 
@@ -304,21 +318,21 @@ def make_convolution(tile: RegisterTile, is_copied: bool, text: str) -> Callable
             return at, rows * column_windows, out_column, 0, out_column
         panels = (lanes + most_columns - 1) // most_columns
         row_tiles = (column_windows + most_rows - 1) // most_rows
-        a_step = column_step * channels
         for group in range(groups):
             for panel in range(panels):
                 lane = panel * most_columns
                 width = min(most_columns, lanes - lane)
                 b = offset(weights, (group * panels + panel) * depth * most_columns)
+                channel = lane if is_lanewise else group * summed
                 for y in range(rows):
-                    line = offset(first, y * row_step * length + group * summed)
+                    line = offset(first, y * row_step * length + channel)
                     to = offset(out, y * out_row + group * lanes + lane)
                     for each in range(row_tiles):
                         x = each * column_windows // row_tiles
                         count = (each + 1) * column_windows // row_tiles - x
                         product(
                             count, width, 0, offset(to, x * out_column), out_column,
-                            offset(line, x * a_step), a_step, middle_stride,
+                            offset(line, x * a_row), 1, middle_stride,
                             row_dilation * length, b, most_columns, inner * most_columns,
                             middle * inner * most_columns, inner, middle, outer,
                         )  # fmt: skip

@@ -90,8 +90,6 @@ def pack(
     slot = -(-width // lanes) * lanes
     panels = -(-count // width)
     is_transposing = lane_stride != 1
-    if is_transposing and steps.strides[2] != 1:
-        raise ValueError("neither lanes nor steps follow one another")
     size = batches * panels * steps.depth * slot
     packed = Panels(Scratch(max(size, 1) * dtype.itemsize), slot, panels, steps.depth)
     pointer = f"{dtype}*"
@@ -130,8 +128,8 @@ def pack(
 def make_pack(
     dtype: DType, lanes: int, width: int, is_transposing: bool
 ) -> Callable[..., None]:
-    """The kernel of `pack`. If steps follow one another in the source, squares are transposed
-    in registers; otherwise lanes follow one another, and each step is a copy of a run."""
+    """The kernel of `pack`. If lanes follow one another in the source, each step is a copy of
+    a run; if steps do, squares are transposed in registers."""
     from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.memory import load, store
     from numbanet.kernels.cpu.pointers import offset
@@ -163,8 +161,8 @@ def make_pack(
                 store(0, target, whole * panel_stride + i, load(run, i))
 
     @inline
-    def copy_transposed(to, start, slot, lane_stride, depth, count):
-        squares = depth // lanes * lanes
+    def copy_transposed(to, start, slot, step_stride, lane_stride, depth, count):
+        squares = depth // lanes * lanes if step_stride == 1 else 0
         for i in range(0, count, lanes):
             line = offset(start, i * lane_stride)
             rows = min(count - i, lanes)
@@ -172,7 +170,8 @@ def make_pack(
                 square = offset(to, k * slot + i)
                 transpose(square, slot, offset(line, k), lane_stride, rows)
             rest = offset(to, squares * slot + i)
-            copy(rest, offset(line, squares), slot, 1, lane_stride, depth - squares, rows)
+            more = offset(line, squares)
+            copy(rest, more, slot, step_stride, lane_stride, depth - squares, rows)
 
     def kernel(
         first, last, packed, source, panels, batch_stride, count, lane_stride, slot,
@@ -196,7 +195,7 @@ def make_pack(
             depth = min(chunk, inner - k)
             lanes_here = min(group * width, count - lane)
             if is_transposing:
-                copy_transposed(to, start, slot, lane_stride, depth, lanes_here)
+                copy_transposed(to, start, slot, inner_stride, lane_stride, depth, lanes_here)
             else:
                 copy_runs(to, start, slot, panel_stride, inner_stride, depth, lanes_here)
 

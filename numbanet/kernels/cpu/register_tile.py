@@ -20,7 +20,9 @@ from numbanet.kernels.cpu.vector import RegisterTile
 _INT = ir.IntType(64)
 
 
-def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
+def tile_product(
+    tile: RegisterTile, *, a_row: int | None, is_lanewise: bool = False
+) -> Callable[..., None]:
     """An intrinsic that computes one block ``c = a @ b``, or ``c += a @ b``.
 
     The summed index has three levels, ``outer x middle x inner``, each with its stride in
@@ -29,9 +31,14 @@ def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
 
     Parameters
     ----------
-    a_is_rows : bool
-        Whether the left operand's inner stride is 1 and its row stride free; otherwise its row
-        stride is 1 and its inner stride free.
+    a_row : int or None
+        The left operand's row stride, where it is known: constant distances make the shortest
+        instructions. ``a_free`` is its inner stride then; otherwise that is 1, and ``a_free``
+        the row stride.
+    is_lanewise : bool
+        Whether each column has numbers of its own in the left operand, adjacent as those of
+        the right one: ``c[i, j]`` is the sum of ``a[i, k, j] * b[k, j]``, as depthwise
+        convolutions have it.
 
     Returns
     -------
@@ -41,6 +48,8 @@ def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
         the counts zero; ``rows`` is one of the tile's heights, ``columns`` what the tile was
         made for. Elements right of ``columns`` are neither read nor written.
     """
+
+    variant = _LanewiseVariant if is_lanewise else _Variant
 
     @intrinsic
     def product(
@@ -63,7 +72,7 @@ def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
         outer: Any,
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _emit_variants(tile, a_is_rows, builder, args)
+            _emit_variants(tile, variant, a_row, builder, args)
             return context.get_dummy_value()
 
         n = types.int64
@@ -74,7 +83,11 @@ def tile_product(tile: RegisterTile, *, a_is_rows: bool) -> Callable[..., None]:
 
 
 def _emit_variants(
-    tile: RegisterTile, a_is_rows: bool, builder: ir.IRBuilder, args: Sequence[ir.Value]
+    tile: RegisterTile,
+    variant: type[_Variant],
+    a_row: int | None,
+    builder: ir.IRBuilder,
+    args: Sequence[ir.Value],
 ) -> None:
     """A switch over the number of rows, and of vectors, and whether the last one is whole."""
     rows, columns, *rest = args
@@ -92,8 +105,8 @@ def _emit_variants(
             block = builder.append_basic_block(f"tile.{height}x{width}")
             switch.add_case(_INT(height * widest + width), block)
             builder.position_at_end(block)
-            variant = _Variant(tile, builder, height, (width + 1) // 2)
-            variant.emit(a_is_rows, columns if width % 2 else None, rest)
+            writer = variant(tile, builder, height, (width + 1) // 2)
+            writer.emit(a_row, columns if width % 2 else None, rest)
             builder.branch(done)
     builder.position_at_end(impossible)
     builder.unreachable()
@@ -116,13 +129,19 @@ class _Variant:
         self.suffix = f"v{tile.lanes}f{8 * self.itemsize}"
         self.mask: ir.Value | None = None
 
-    def emit(self, a_is_rows: bool, columns: ir.Value | None, args: Sequence[ir.Value]) -> None:
+    def emit(
+        self, a_row: int | None, columns: ir.Value | None, args: Sequence[ir.Value]
+    ) -> None:
         add, c, c_row, a, a_free, a_middle, a_outer, b, b_inner, b_middle, b_outer = args[:11]
         inner, middle, outer = args[11:]
         if columns is not None:
             self.mask = self._tail_mask(columns)
-        addresses = _RowAddresses(self, a_free) if a_is_rows else _ColumnAddresses(self)
-        a_inner = _INT(1) if a_is_rows else a_free
+        if a_row is None:
+            addresses, a_inner = _FreeAddresses(self, a_free), _INT(1)
+        else:
+            # Unknown, the stride cannot become a multiple of the loop's counter: processors
+            # take an address of two registers apart again.
+            addresses, a_inner = _FixedAddresses(self, a_row), _opaque(self.builder, a_free)
         levels = [
             (outer, a_outer, b_outer),
             (middle, a_middle, b_middle),
@@ -168,7 +187,7 @@ class _Variant:
     def _nest(
         self,
         levels: Sequence[tuple[ir.Value, ir.Value, ir.Value]],
-        addresses: _ColumnAddresses,
+        addresses: _FixedAddresses | _FreeAddresses,
         a: ir.Value,
         b: ir.Value,
         sums: list[ir.Value],
@@ -208,11 +227,14 @@ class _Variant:
         right = [self._load(b, v) for v in range(self.vectors)]
         new: list[ir.Value] = []
         for row, number in enumerate(numbers):
-            left = self._splat(self.builder.load(number))
-            for v, vector in enumerate(right):
+            for v, left in enumerate(self._left(number)):
                 old = sums[row * self.vectors + v]
-                new.append(self._call("fmuladd", self.vector, [left, vector, old]))
+                new.append(self._call("fmuladd", self.vector, [left, right[v], old]))
         return new
+
+    def _left(self, number: ir.Value) -> list[ir.Value]:
+        """What a row multiplies the right operand's vectors with."""
+        return [self._splat(self.builder.load(number))] * self.vectors
 
     def _splat(self, number: ir.Value) -> ir.Value:
         builder = self.builder
@@ -253,41 +275,54 @@ class _Variant:
         return self.builder.call(function, arguments)
 
 
-class _ColumnAddresses:
-    """Left numbers that follow one another: one address and constant distances."""
+class _LanewiseVariant(_Variant):
+    """A variant whose left operand has a vector where others have a number."""
 
-    def __init__(self, variant: _Variant) -> None:
+    def _left(self, number: ir.Value) -> list[ir.Value]:
+        return [self._load(number, v) for v in range(self.vectors)]
+
+
+class _FixedAddresses:
+    """Left numbers at distances that are part of the instructions."""
+
+    def __init__(self, variant: _Variant, stride: int) -> None:
         self.builder = variant.builder
-        self.rows = variant.rows
+        self.distances = [_INT(row * stride) for row in range(variant.rows)]
 
     def numbers(self, a: ir.Value) -> list[ir.Value]:
-        return [self.builder.gep(a, [_INT(row)]) for row in range(self.rows)]
+        return [self.builder.gep(a, [distance]) for distance in self.distances]
 
 
-class _RowAddresses(_ColumnAddresses):
-    """Left numbers that lie a stride apart.
+class _FreeAddresses:
+    """Left numbers that lie any stride apart.
 
     Four rows share a base, from which processors reach them with one multiple of the stride.
     Left to itself LLVM steps from row to row, a chain of additions as long as the arithmetic.
     """
 
     def __init__(self, variant: _Variant, stride: ir.Value) -> None:
-        super().__init__(variant)
+        self.builder = variant.builder
+        self.rows = variant.rows
         bases = range(0, self.rows, 4)
-        self.bases = [self._opaque(self.builder.mul(stride, _INT(row))) for row in bases]
+        self.bases = [
+            _opaque(self.builder, self.builder.mul(stride, _INT(row))) for row in bases
+        ]
         steps = range(min(self.rows, 4))
-        self.steps = [self._opaque(self.builder.mul(stride, _INT(row))) for row in steps]
-
-    def _opaque(self, number: ir.Value) -> ir.Value:
-        """The same number, of which LLVM no longer knows where it came from."""
-        identity = ir.FunctionType(_INT, [_INT])
-        return self.builder.asm(identity, "", "=r,0", [number], side_effect=False)
+        self.steps = [
+            _opaque(self.builder, self.builder.mul(stride, _INT(row))) for row in steps
+        ]
 
     def numbers(self, a: ir.Value) -> list[ir.Value]:
         bases = [self.builder.gep(a, [distance]) for distance in self.bases]
         return [
             self.builder.gep(bases[row // 4], [self.steps[row % 4]]) for row in range(self.rows)
         ]
+
+
+def _opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    """The same number, of which LLVM no longer knows where it came from."""
+    identity = ir.FunctionType(_INT, [_INT])
+    return builder.asm(identity, "", "=r,0", [number], side_effect=False)
 
 
 def _i32(number: int) -> ir.Constant:

@@ -13,8 +13,8 @@ from typing import Any
 
 from numbanet.kernels.kernel import Scratch
 
-_STRIP_BYTES = 128 * 1024
-"""Source that a strip reads: a part of the second-level cache."""
+_STRIP_BYTES = 32 * 1024
+"""Source that a strip reads: about the first-level cache, and all tiles' strips the second."""
 
 _TILES = 32
 """Into how many tiles strips are shared out, if there are so many."""

@@ -23,7 +23,7 @@ _STRIP_BYTES = 24 * 1024
 """Pixels that are summed before moving on to other channels stay in the first-level cache."""
 
 _TILES = 32
-_PARTIAL_BYTES = 8 * 1024 * 1024
+_PARTIAL_BYTES = 1024 * 1024
 """Strips are summed in so many parts, or fewer if partial sums would take more memory."""
 
 _SUM_ELEMENTS = 4096
@@ -45,10 +45,15 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
     rows, columns = axes(attrs, x.type.sizes, dw.type.sizes, g.type.sizes)
     strips = Strips.of(images, channels, rows, columns, dtype.itemsize, _STRIP_BYTES)
 
-    is_run = columns.dilation == 1 and attrs.groups == 1
+    groups = attrs.groups
+    is_lanewise = groups > 1 and lanes == summed == 1
+    if is_lanewise:
+        groups, lanes = 1, groups
+    is_run = is_lanewise or (columns.dilation == 1 and groups == 1)
     run, steps_across = (taps_across * summed, 1) if is_run else (summed, taps_across)
     left, right = lanes, run
-    is_swapped = _cost(run, lanes, dtype.itemsize) < _cost(lanes, run, dtype.itemsize)
+    cheaper = _cost(run, lanes, dtype.itemsize) < _cost(lanes, run, dtype.itemsize)
+    is_swapped = is_lanewise or cheaper
     if is_swapped:
         left, right = right, left
     tile = register_tile(dtype, right, even_heights(left))
@@ -56,7 +61,8 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
     size = dw.type.size
     most = max(_PARTIAL_BYTES // (size * dtype.itemsize), 1)
     chunks = min(strips.count, _TILES, most)
-    items = attrs.groups * taps_down * steps_across * -(-left // tile.rows)
+    a_row = columns.dilation * channels if is_lanewise else 1
+    items = groups * taps_down * steps_across * -(-left // tile.rows)
     blocks = min(-(-_TILES // max(chunks, 1)), items)
     is_direct = chunks == 1 and not is_swapped
     partials: Argument = dw if is_direct else Scratch(max(chunks, 1) * dw.type.nbytes)
@@ -69,7 +75,7 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
         "items": items,
         "column_windows": columns.windows,
         "column_step": columns.step,
-        "groups": attrs.groups,
+        "groups": groups,
         "taps_down": taps_down,
         "steps_across": steps_across,
         "row_dilation": rows.dilation,
@@ -83,7 +89,7 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
     kernel = Kernel(
         "convolution_weight_gradient",
         make_weight_gradient,
-        (tile, strips.is_copied, is_swapped),
+        (tile, a_row, strips.is_copied, is_swapped, is_lanewise),
         (*[pointer] * 4, *["int64"] * len(numbers)),
     )
     calls = []
@@ -126,7 +132,7 @@ def _sum_call(
 
 
 def make_weight_gradient(
-    tile: RegisterTile, is_copied: bool, is_swapped: bool
+    tile: RegisterTile, a_row: int, is_copied: bool, is_swapped: bool, is_lanewise: bool
 ) -> Callable[..., None]:
     """The kernel of the partial sums: ``[out][window]``, or ``[group][window][out]`` if
     image channels are the rows of the register tile (``is_swapped``)."""
@@ -135,7 +141,7 @@ def make_weight_gradient(
     from numbanet.kernels.cpu.register_tile import tile_product
     from numbanet.kernels.cpu.strips import strip_reader
 
-    product = tile_product(tile, a_is_rows=False)
+    product = tile_product(tile, a_row=a_row, is_lanewise=is_lanewise)
     read = strip_reader(is_copied)
     most_rows, most_columns = tile.rows, tile.columns
 
@@ -145,10 +151,11 @@ def make_weight_gradient(
     ):
         """All columns of one row tile."""
         for column in range(0, width, most_columns):
+            start = top * a_row + (column if is_lanewise else 0)
             product(
                 bottom - top, min(most_columns, width - column), add,
                 offset(c, top * c_row + column), c_row,
-                offset(a, top), a_pixel, a_line, 0,
+                offset(a, start), a_pixel, a_line, 0,
                 offset(b, column), b_pixel, b_line, 0, pixels, lines, 1,
             )  # fmt: skip
 
@@ -187,21 +194,21 @@ def make_weight_gradient(
                     seen = offset(pixel, distance + group * summed)
                     gradient = offset(gradients, at + group * lanes)
                     place = (j * steps_across + i) * run
+                    seen_pixel, seen_line = column_step * channels, row_step * length
+                    gradient_line = column_windows * outputs
                     if is_swapped:
                         multiply(
                             top, bottom, width, strip - start,
                             offset(sums, (group * window + place) * lanes), lanes,
-                            seen, column_step * channels, row_step * length,
-                            gradient, outputs, column_windows * outputs,
-                            column_windows, rows,
+                            seen, seen_pixel, seen_line,
+                            gradient, outputs, gradient_line, column_windows, rows,
                         )  # fmt: skip
                     else:
                         multiply(
                             top, bottom, width, strip - start,
                             offset(sums, group * lanes * window + place), window,
-                            gradient, outputs, column_windows * outputs,
-                            seen, column_step * channels, row_step * length,
-                            column_windows, rows,
+                            gradient, outputs, gradient_line,
+                            seen, seen_pixel, seen_line, column_windows, rows,
                         )  # fmt: skip
 
     return kernel
@@ -209,15 +216,8 @@ def make_weight_gradient(
 
 def make_sum(is_swapped: bool) -> Callable[..., None]:
     """The kernel that adds up partial sums, first to last, into ``[out][window]``."""
-    from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.memory import load, store
     from numbanet.kernels.cpu.pointers import offset
-
-    @inline
-    def place(element, lanes, window):
-        """Where a partial sum holds an element."""
-        out, at = element // window, element % window
-        return (out // lanes * window + at) * lanes + out % lanes
 
     def kernel(first, last, sums, partials, size, chunks, lanes, window):
         for tile in range(first, last):
@@ -228,9 +228,18 @@ def make_sum(is_swapped: bool) -> Callable[..., None]:
             for chunk in range(chunks):
                 partial = offset(partials, chunk * size)
                 for element in range(start, end):
-                    if is_swapped:
-                        sums[element] += partial[place(element, lanes, window)]
-                    else:
-                        store(0, sums, element, sums[element] + load(partial, element))
+                    store(0, sums, element, sums[element] + load(partial, element))
 
-    return kernel
+    def kernel_turning(first, last, sums, partials, size, chunks, lanes, window):
+        for tile in range(first, last):
+            start = tile * _SUM_ELEMENTS
+            for element in range(start, min(start + _SUM_ELEMENTS, size)):
+                out, at = element // window, element % window
+                partial = offset(partials, (out // lanes * window + at) * lanes + out % lanes)
+                sums[element] = 0
+                total = sums[element]
+                for chunk in range(chunks):
+                    total += partial[chunk * size]
+                sums[element] = total
+
+    return kernel_turning if is_swapped else kernel
