@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from numbanet.ir import DType, Node
+from numbanet.ir import DType, Node, Value
 from numbanet.ir.op import attrs_of
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.kernel import Argument, Call, Kernel
@@ -17,15 +17,15 @@ _TILE_BYTES = 32768
 _TILE_ELEMENTS = 8192
 """That a tile of argmax reads."""
 
-_BLOCK = 64
-"""Elements of which one test says whether any is larger than all before."""
-
 _COLUMNS = 256
 """Columns of a tile of argmax down columns: their largest elements lie on the stack."""
 
-_SCATTER_TILES = 16
+_SCATTER_TILES = 8
 _SCATTER_BYTES = 16384
 """Tiles of a scatter-add all read all ids: there are so many, or fewer of so much each."""
+
+_LEAST_WIDTH = 64
+"""Of parts of rows."""
 
 
 @lowering("take")
@@ -61,10 +61,11 @@ def _gather(node: Node, make: Callable[..., Callable[..., None]], row: int) -> t
 
 @lowering("scatter_add")
 def lower_scatter_add(node: Node) -> tuple[Call, ...]:
-    """Every tile goes through all ids, and adds up those rows of the sum that are its own.
+    """A call that clears the sums, and one that adds to them.
 
-    Rows are dealt out in turn, because small ids are often the frequent ones; if there are
-    too few of them they are cut.
+    In that, every tile goes through all ids, and adds up those rows that are its own. Rows are
+    dealt out in turn, because small ids are often the frequent ones; if there are too few of
+    them they are cut.
     """
     g, ids = node.inputs
     out = node.output
@@ -72,18 +73,29 @@ def lower_scatter_add(node: Node) -> tuple[Call, ...]:
         return ()
     rows = out.type.sizes[0]
     row = out.type.size // rows
-    wanted = min(_SCATTER_TILES, 1 + (g.type.nbytes + out.type.nbytes) // _SCATTER_BYTES)
-    owners = min(wanted, rows)
-    width = max(64, -(-row * owners // wanted))
-    return (
-        _call(
-            node,
-            make_scatter_add,
-            (),
-            (ids.type.size, rows, row, owners, width),
-            tiles=owners * -(-row // width),
-            nbytes=g.type.nbytes + ids.type.nbytes + out.type.nbytes,
-        ),
+    wanted = min(_SCATTER_TILES, 1 + g.type.nbytes // _SCATTER_BYTES)
+    owners = 1 << (min(wanted, rows).bit_length() - 1)
+    width = max(_LEAST_WIDTH, -(-row * owners // wanted))
+    pointers = tuple(f"{value.dtype}*" for value in (g, ids, out))
+    add = Call(
+        Kernel("scatter_add", make_scatter_add, (), (*pointers, *["int64"] * 4)),
+        (g, ids, out, ids.type.size, row, owners, width),
+        tiles=owners * -(-row // width),
+        writes=(2,),
+        nbytes=3 * g.type.nbytes + ids.type.nbytes,
+        flops=node.op.flops(node),
+    )
+    return (_clear(out), add) if g.type.size else (_clear(out),)
+
+
+def _clear(out: Value) -> Call:
+    tile = _TILE_BYTES // out.dtype.itemsize
+    return Call(
+        Kernel("clear", make_clear, (), (f"{out.dtype}*", "int64", "int64")),
+        (out, out.type.size, tile),
+        tiles=-(-out.type.size // tile),
+        writes=(0,),
+        nbytes=out.type.nbytes,
     )
 
 
@@ -168,21 +180,27 @@ def _copy_row(is_single: bool) -> Callable[..., None]:
     return copy_element if is_single else copy
 
 
+def make_clear() -> Callable[..., None]:
+    def kernel(first, last, out, size, tile):
+        for i in range(first * tile, min(last * tile, size)):
+            out[i] = 0
+
+    return kernel
+
+
 def make_scatter_add() -> Callable[..., None]:
+    """``owners`` is a power of two."""
     from numba import int64
 
     from numbanet.kernels.cpu.memory import load, store
 
-    def kernel(first, last, g, ids, out, count, rows, row, owners, width):
+    def kernel(first, last, g, ids, out, count, row, owners, width):
         for tile in range(first, last):
             owner, left = tile % owners, tile // owners * width
             right = min(left + width, row)
-            for i in range(owner, rows, owners):
-                for j in range(left, right):
-                    out[i * row + j] = 0
             for k in range(count):
                 i = int64(ids[k])
-                if i % owners == owner:
+                if i & (owners - 1) == owner:
                     for j in range(left, right):
                         store(0, out, i * row + j, out[i * row + j] + load(g, k * row + j))
 
@@ -190,36 +208,39 @@ def make_scatter_add() -> Callable[..., None]:
 
 
 def make_argmax_along(dtype: DType) -> Callable[..., None]:
-    """Rows that lie together. Blocks in which nothing is larger are passed over."""
+    """Rows that lie together: what is largest is looked for first, then where it is."""
     from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.pointers import offset
+    from numbanet.kernels.cpu.rows import row_maximum
+
+    @inline
+    def has_nan(x, n):
+        found = False
+        for j in range(n):
+            found |= x[j] != x[j]
+        return found
+
+    @inline
+    def largest(x, n):
+        most = x[0]
+        for j in range(1, n):
+            most = x[j] if x[j] > most else most
+        return most
 
     is_floating = dtype.is_floating
-
-    @inline
-    def beats(a, b):
-        return (a > b) | ((a != a) & (b == b)) if is_floating else a > b
-
-    @inline
-    def is_passed(x, start, best):
-        """Whether nothing in the block is larger than ``best``."""
-        found = 0
-        for j in range(start, start + _BLOCK):
-            found |= beats(x[j], best)
-        return found == 0
+    maximum = row_maximum(dtype) if is_floating else largest
 
     @inline
     def argmax(x, n):
-        best, place, j = x[0], 0, 0
-        while j < n:
-            if j + _BLOCK <= n and is_passed(x, j, best):
-                j += _BLOCK
-                continue
-            for k in range(j, min(j + _BLOCK, n)):
-                if beats(x[k], best):
-                    best, place = x[k], k
-            j += _BLOCK
-        return place
+        j = 0
+        if is_floating and has_nan(x, n):
+            while x[j] == x[j]:
+                j += 1
+        else:
+            most = maximum(x, n)
+            while x[j] != most:
+                j += 1
+        return j
 
     def kernel(first, last, x, y, rows, columns, height):
         for row in range(first * height, min(last * height, rows)):

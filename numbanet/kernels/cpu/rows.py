@@ -1,7 +1,7 @@
 """Rows on CPUs: softmax, its logarithm, cross-entropy and layer normalisation.
 
-A tile is a few whole rows, that stay in the cache while they are swept two or three times.
-The order of a row's sum depends on its length alone.
+A tile is a few whole rows, which stay in the cache while they are swept two or three times.
+The order of a row's sum depends on its length alone, and on how wide a machine's vectors are.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ _TILE_ELEMENTS = 8192
 _RUN = 4096
 """Elements whose sum is taken at once: float32 sums of longer rows are sums of sums."""
 
-_SHORT = 32
-"""Rows of fewer elements do not fill vectors: exponentials of a whole tile do."""
+_KNOWN_COLUMNS = 64
+"""The length of shorter rows is written into the kernel: they are over before a loop of any
+length has found out how it goes."""
 
 
 @lowering("softmax")
@@ -60,12 +61,13 @@ def _calls(
     if x.size == 0:
         return ()
     columns = x.sizes[-1]
+    known = columns if columns < _KNOWN_COLUMNS else 0
     rows, height = x.size // columns, max(1, _TILE_ELEMENTS // columns)
     pointers = [f"{value.dtype}*" for value in values]
     signature = (*pointers, *["int64"] * 3, *["float64"] * len(numbers))
     return (
         Call(
-            Kernel(node.op.name, make, (x.dtype,), signature),
+            Kernel(node.op.name, make, (x.dtype, known), signature),
             (*values, rows, columns, height, *numbers),
             tiles=-(-rows // height),
             writes=tuple(range(len(node.inputs), len(values))),
@@ -134,7 +136,7 @@ def _folds(dtype: DType) -> _Folds:
 
     return _Folds(
         real=real,
-        maximum=_maximum(dtype),
+        maximum=row_maximum(dtype),
         sum=_sum(real, number),
         sum_squares=_sum(real, squared_distance),
         sum_powers=_sum(real, power),
@@ -143,8 +145,8 @@ def _folds(dtype: DType) -> _Folds:
     )
 
 
-def _maximum(dtype: DType) -> Callable[..., Any]:
-    """``maximum(x, n)``, which may overlook NaN.
+def row_maximum(dtype: DType) -> Callable[..., Any]:
+    """``maximum(x, n)``, compiled into the kernel that calls it; it may overlook NaN.
 
     It compares integers of the same order, for only those does LLVM compare in vectors.
     """
@@ -198,22 +200,23 @@ def _sum(real: Any, term: Callable[..., Any]) -> Callable[..., Any]:
     return total_of
 
 
-def make_softmax(dtype: DType) -> Callable[..., None]:
+def make_softmax(dtype: DType, known: int) -> Callable[..., None]:
     from numbanet.kernels.cpu.pointers import offset
 
     folds = _folds(dtype)
     real, maximum, powers, scale = folds.real, folds.maximum, folds.store_powers, folds.scale
 
     def kernel(first, last, x, y, rows, columns, height):
+        n = known if known else columns
         for row in range(first * height, min(last * height, rows)):
-            source, target = offset(x, row * columns), offset(y, row * columns)
-            total = powers(source, maximum(source, columns), target, columns)
-            scale(target, real(1) / total, columns)
+            source, target = offset(x, row * n), offset(y, row * n)
+            total = powers(source, maximum(source, n), target, n)
+            scale(target, real(1) / total, n)
 
     return kernel
 
 
-def make_log_softmax(dtype: DType) -> Callable[..., None]:
+def make_log_softmax(dtype: DType, known: int) -> Callable[..., None]:
     from numbanet.kernels.cpu.mathematics import NAMESPACE
     from numbanet.kernels.cpu.memory import load, store
     from numbanet.kernels.cpu.pointers import offset
@@ -222,17 +225,18 @@ def make_log_softmax(dtype: DType) -> Callable[..., None]:
     maximum, powers = folds.maximum, folds.sum_powers
 
     def kernel(first, last, x, y, rows, columns, height):
+        n = known if known else columns
         for row in range(first * height, min(last * height, rows)):
-            source, target = offset(x, row * columns), offset(y, row * columns)
-            most = maximum(source, columns)
-            log_total = log(powers(source, most, target, columns))
-            for j in range(columns):
+            source, target = offset(x, row * n), offset(y, row * n)
+            most = maximum(source, n)
+            log_total = log(powers(source, most, target, n))
+            for j in range(n):
                 store(0, target, j, (load(source, j) - most) - log_total)
 
     return kernel
 
 
-def make_cross_entropy(dtype: DType) -> Callable[..., None]:
+def make_cross_entropy(dtype: DType, known: int) -> Callable[..., None]:
     from numbanet.kernels.cpu.mathematics import NAMESPACE
     from numbanet.kernels.cpu.pointers import offset
 
@@ -240,14 +244,15 @@ def make_cross_entropy(dtype: DType) -> Callable[..., None]:
     real, maximum, powers, scale = folds.real, folds.maximum, folds.store_powers, folds.scale
 
     def kernel(first, last, x, labels, loss, unit, rows, columns, height):
+        n = known if known else columns
         for row in range(first * height, min(last * height, rows)):
-            source, target = offset(x, row * columns), offset(unit, row * columns)
+            source, target = offset(x, row * n), offset(unit, row * n)
             label = labels[row]
-            is_class = 0 <= label < columns
-            most = maximum(source, columns)
+            is_class = 0 <= label < n
+            most = maximum(source, n)
             chosen = source[label] - most if is_class else real(nan)
-            total = powers(source, most, target, columns)
-            scale(target, real(1) / total, columns)
+            total = powers(source, most, target, n)
+            scale(target, real(1) / total, n)
             loss[row] = log(total) - chosen
             if is_class:
                 target[label] = target[label] - real(1)
@@ -255,7 +260,7 @@ def make_cross_entropy(dtype: DType) -> Callable[..., None]:
     return kernel
 
 
-def make_layer_norm(dtype: DType) -> Callable[..., None]:
+def make_layer_norm(dtype: DType, known: int) -> Callable[..., None]:
     from numbanet.kernels.cpu.mathematics import NAMESPACE
     from numbanet.kernels.cpu.memory import load, store
     from numbanet.kernels.cpu.pointers import offset
@@ -266,13 +271,14 @@ def make_layer_norm(dtype: DType) -> Callable[..., None]:
     def kernel(
         first, last, x, gamma, beta, y, mean, rstd, rows, columns, height, epsilon
     ):  # fmt: skip
+        n = known if known else columns
         for row in range(first * height, min(last * height, rows)):
-            source, target = offset(x, row * columns), offset(y, row * columns)
-            centre = sum_of(source, real(0), target, columns) / real(columns)
-            variance = sum_squares(source, centre, target, columns) / real(columns)
+            source, target = offset(x, row * n), offset(y, row * n)
+            centre = sum_of(source, real(0), target, n) / real(n)
+            variance = sum_squares(source, centre, target, n) / real(n)
             factor = rsqrt(variance + real(epsilon))
             mean[row], rstd[row] = centre, factor
-            for j in range(columns):
+            for j in range(n):
                 unit = (load(source, j) - centre) * factor
                 store(0, target, j, unit * load(gamma, j) + load(beta, j))
 

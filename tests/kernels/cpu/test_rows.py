@@ -9,9 +9,8 @@ from numbanet.kernels.cpu.registry import LOWERINGS
 from numbanet.ops.normalisation import LayerNormAttrs
 from tests.kernels.cpu.lowered import check, compute, leaves
 
-SHAPES = [(1,), (5,), (1, 1), (3, 2), (64, 10), (7, 31), (7, 32), (5, 33), (2, 3, 77)]
-SHAPES += [(2000, 10), (37, 1000), (3, 9001), (0, 4)]
-DTYPES = [np.float32, np.float64]
+SHAPES = [(1, 1), (5,), (3, 2), (2000, 10), (7, 33), (2, 3, 77), (37, 1000), (3, 9001), (0, 4)]
+KINDS = [(shape, np.float32) for shape in SHAPES] + [((5,), np.float64), ((9, 700), np.float64)]
 
 
 def numbers(shape, dtype=np.float32, scale=4.0):
@@ -22,8 +21,7 @@ def node_of(name, arrays, **attrs):
     return REGISTRY[name].node(*leaves(arrays), **attrs)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), KINDS)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax(name, shape, dtype):
     x = numbers(shape, dtype)
@@ -50,8 +48,7 @@ def test_rows_of_extremes(name, columns):
 
 
 @pytest.mark.parametrize("ids", [np.int64, np.int32, np.uint8])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), KINDS)
 def test_cross_entropy(shape, dtype, ids):
     x = numbers(shape, dtype)
     count = min(shape[-1], 256)
@@ -83,8 +80,7 @@ def test_a_label_that_names_no_class_gives_nan(columns):
     np.testing.assert_allclose(unit[:2], softmax[:2], rtol=2e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), KINDS)
 def test_layer_norm(shape, dtype):
     arrays = [numbers(s, dtype) + dtype(3) for s in (shape, shape[-1:], shape[-1:])]
     attrs = LayerNormAttrs(1e-3)
