@@ -135,9 +135,17 @@ NUMBER = Op(
 """A constant inside of an expression. Not in the registry: in graphs it is a ``constant``."""
 
 
+STRUCTURAL = frozenset((-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4))
+"""Numbers that say what is computed rather than on how much: they are written into kernels.
+
+Others (one over the batch size, a decay) are read from memory, so that programs which differ in
+them alone share their kernels.
+"""
+
+
 def number_step(value: Value) -> Step | None:
-    """The step that makes the constant ``value`` if it has one element, else None."""
+    """The step that makes the constant ``value`` if it is one structural number, else None."""
     number = constant_number(value)
-    if number is None:
+    if number is None or number not in STRUCTURAL:
         return None
     return Step(NUMBER, NumberAttrs(number, value.dtype), (), value.dtype)
