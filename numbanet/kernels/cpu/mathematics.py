@@ -26,7 +26,12 @@ intrinsic: Any = _intrinsic
 """Its result takes the arguments after the typing context, which type checkers cannot know."""
 
 inline: Callable[[Any], Any] = njit(
-    error_model="numpy", fastmath={"nsz", "contract"}, forceinline=True
+    error_model="numpy",
+    fastmath={"nsz", "contract"},
+    forceinline=True,
+    # Only kernels call these: entries for Python and C would double the compile time.
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
 )
 
 LOG2_E = float32(math.log2(math.e))
