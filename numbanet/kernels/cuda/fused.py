@@ -15,7 +15,8 @@ from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
 from numbanet.kernels.cuda.reduce import lower_reduction
 from numbanet.kernels.cuda.registry import lowering
-from numbanet.kernels.cuda.walks import Walks, offsets, require_32_bits
+from numbanet.kernels.cuda.sizes import check_elements
+from numbanet.kernels.cuda.walks import Walks, offsets
 from numbanet.kernels.iteration import Dims, Step, collapse
 from numbanet.kernels.kernel import Call, Kernel
 from numbanet.kernels.operand import Operand
@@ -59,7 +60,7 @@ def elementwise_calls(
     dims = collapse(shape, [operand.access for operand in operands])
     if dims.size == 0:
         return ()
-    require_32_bits(dims.size)
+    check_elements(dims.size)
     layout = _Layout.of(dims, [operand.dtype for operand in operands])
     threads = tuning.TUNING.threads
     text = _Writer(expression, layout, len(reads), threads).write()

@@ -7,8 +7,8 @@ import math
 from numbanet.ir import Node
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
-from numbanet.kernels.cuda.partial import check_sizes
 from numbanet.kernels.cuda.registry import lowering
+from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Argument, Call, Kernel
 
 

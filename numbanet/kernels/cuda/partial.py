@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from numbanet.errors import DeviceError
 from numbanet.ir import Value
 from numbanet.kernels.cuda.generated import make_generated
 from numbanet.kernels.cuda.product import Epilogue, Product, make_product, write_product
 from numbanet.kernels.cuda.simulate import SIMULATED
-from numbanet.kernels.cuda.tiling import MOST_ELEMENTS, Plan
+from numbanet.kernels.cuda.sizes import check_sizes
+from numbanet.kernels.cuda.tiling import Plan
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 
 _SUM_THREADS = 16 if SIMULATED else 256
@@ -65,18 +65,6 @@ def product_calls(
         _product_call(name, product, work, plan, Epilogue(), partials),
         _sum_call(work, plan, epilogue, partials),
     )
-
-
-def check_sizes(*values: Value) -> None:
-    for value in values:
-        if value.type.size > MOST_ELEMENTS:
-            raise DeviceError(
-                "a tensor is too large for CUDA kernels",
-                got=f"{value.type} of {value.type.size} elements",
-                expected=f"at most {MOST_ELEMENTS}",
-                layer=value.path or None,
-                mend="Use smaller batches",
-            )
 
 
 def in_place(

@@ -15,8 +15,8 @@ from numbanet.ir.op import attrs_of
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
 from numbanet.kernels.cuda.indices import unravel
-from numbanet.kernels.cuda.partial import check_sizes
 from numbanet.kernels.cuda.registry import lowering
+from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Call, Kernel
 from numbanet.ops.pooling import AvgPoolAttrs, AvgPoolGradAttrs, PoolAttrs
 

@@ -17,7 +17,8 @@ import numpy as np
 from numbanet.ir import DType, Node
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
-from numbanet.kernels.cuda.walks import Walks, offsets, require_32_bits
+from numbanet.kernels.cuda.sizes import check_elements
+from numbanet.kernels.cuda.walks import Walks, offsets
 from numbanet.kernels.iteration import Dims, Step, split, with_position
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 from numbanet.kernels.operand import Operand
@@ -35,7 +36,7 @@ def lower_reduction(
     kept, folded = split(attrs.shape, with_position(attrs), attrs.reduction.axes)
     if kept.size == 0:
         return ()
-    require_32_bits(kept.size * max(folded.size, 1))
+    check_elements(kept.size * max(folded.size, 1))
     work = _Work(attrs.expression, tuple(reads), attrs.shape, kept, folded)
     kind, shape = attrs.reduction.kind, _Shape.of(kept, folded)
     nbytes = sum(operand.nbytes(attrs.shape) for operand in reads)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import DType
 from numbanet.kernels.cuda.simulate import SIMULATED
+from numbanet.kernels.cuda.sizes import MOST_ELEMENTS
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,6 @@ _CHOICES = {
 }
 _SIMULATED = _Choice(Tiling(8, 8, 8, 2, 2, 4), 1, 1.0)
 """The simulator's threads are slow: few of them, and several tiles in small tests."""
-
-MOST_ELEMENTS = 2**31 - 1
-"""Kernels count elements with 32 bits."""
 
 _MULTIPROCESSORS = 132
 _LANES = 128

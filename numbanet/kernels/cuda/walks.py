@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from numbanet.errors import ShapeError
 from numbanet.kernels.iteration import Dims, Step
 from numbanet.kernels.operand import Operand
-
-MOST_ELEMENTS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -125,11 +122,3 @@ def _start(sizes: Sequence[int], strides: Sequence[int]) -> int:
     """How far above the lowest position the first element lies."""
     pairs = zip(sizes, strides, strict=True)
     return -sum(min(stride, 0) * (size - 1) for size, stride in pairs)
-
-
-def require_32_bits(elements: int) -> None:
-    """Raise ShapeError for what 32-bit positions cannot reach."""
-    if elements > MOST_ELEMENTS:
-        raise ShapeError(
-            "CUDA kernels reach 2**31 - 1 elements of one tensor", got=f"{elements:,}"
-        )
