@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+KERNEL_ROW = "cuda kernel"
+"""Property of a test's report: a kernel and what it takes of a GPU."""
+
 GOLDEN = Path(__file__).parent / "golden"
 IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 """Numba's CUDA simulator is on or off for a whole process."""
@@ -34,6 +37,19 @@ def _has_gpu() -> bool:
     from numbanet.runtime.cuda import is_available
 
     return is_available()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The table of CUDA kernels that were assembled for real targets."""
+    reports = [r for each in terminalreporter.stats.values() for r in each]
+    properties = [p for report in reports for p in getattr(report, "user_properties", ())]
+    rows = sorted({row for name, row in properties if name == KERNEL_ROW})
+    if rows:
+        terminalreporter.section("CUDA kernels")
+        head = f"{'kernel':<36}{'threads':>8}{'shared':>8}  registers for 7.5, 8.0, 9.0, 12.0"
+        terminalreporter.write_line(head)
+        for row in rows:
+            terminalreporter.write_line(row)
 
 
 @pytest.fixture

@@ -15,7 +15,16 @@ from numbanet import ops
 from numbanet.ir import DType, Graph, Update, Value, Variable
 from numbanet.ops.matmul import matmul
 
-SHAPES: tuple[tuple[int, ...], ...] = ((3, 4), (4, 3), (3, 1), (4,), (1, 4), (), (3, 3), (2, 3, 4))
+SHAPES: tuple[tuple[int, ...], ...] = (
+    (3, 4),
+    (4, 3),
+    (3, 1),
+    (4,),
+    (1, 4),
+    (),
+    (3, 3),
+    (2, 3, 4),
+)
 
 UNARY = (
     ops.tanh,

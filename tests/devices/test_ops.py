@@ -31,7 +31,9 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.simulator)])
+@pytest.fixture(
+    scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.simulator)]
+)
 def device(request: pytest.FixtureRequest) -> Device:
     return get_device(request.param)
 

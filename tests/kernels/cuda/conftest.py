@@ -1,4 +1,7 @@
-"""What every CUDA kernel must satisfy on every target, checked without a GPU."""
+"""What every CUDA kernel must satisfy on every target, checked without a GPU.
+
+Each kernel's row of figures travels with the test's report, and is printed at the end of the run.
+"""
 
 import functools
 import re
@@ -7,10 +10,9 @@ import pytest
 
 from numbanet.kernels.cuda.compile import Cubin, compile_kernel
 from numbanet.kernels.kernel import Kernel
+from tests.conftest import KERNEL_ROW
 
 TARGETS = ((7, 5), (8, 0), (9, 0), (12, 0))
-
-ROWS = pytest.StashKey[list[str]]()
 
 
 @functools.cache
@@ -22,7 +24,6 @@ def compiled(kernel: Kernel, cc: tuple[int, int]) -> Cubin:
 def assert_clean(request):
     """``assert_clean(kernel)``: it compiles for every target, keeps everything in registers,
     and a kernel without float64 arguments has no float64 instruction."""
-    rows = request.config.stash.setdefault(ROWS, [])
 
     def check(kernel: Kernel) -> None:
         figures = []
@@ -39,18 +40,6 @@ def assert_clean(request):
             figures.append(f"{cubin.registers:>4}")
         shared = compiled(kernel, TARGETS[0]).shared_bytes + kernel.shared_bytes
         row = f"{kernel.name:<36}{kernel.threads:>8}{shared:>8}  {' '.join(figures)}"
-        if row not in rows:
-            rows.append(row)
+        request.node.user_properties.append((KERNEL_ROW, row))
 
     return check
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    rows = config.stash.get(ROWS, [])
-    if rows:
-        terminalreporter.section("CUDA kernels")
-        targets = ", ".join(f"{major}.{minor}" for major, minor in TARGETS)
-        head = f"{'kernel':<36}{'threads':>8}{'shared':>8}  registers for {targets}"
-        terminalreporter.write_line(head)
-        for row in sorted(rows):
-            terminalreporter.write_line(row)
