@@ -1,7 +1,8 @@
 """Random graphs, drawn by Hypothesis, for tests that say "whatever the graph".
 
-They have fan-out, several outputs, nodes that nobody reads, variables that are shared and updated,
-and updates that read each other's old values. Numbers stay bounded, so that results compare.
+They have fan-out, several outputs, nodes that nobody reads, variables that are shared and
+updated, and updates that read each other's old values. Numbers stay bounded, so that results
+compare.
 """
 
 from __future__ import annotations

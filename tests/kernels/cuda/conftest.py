@@ -1,6 +1,6 @@
 """What every CUDA kernel must satisfy on every target, checked without a GPU.
 
-Each kernel's row of figures travels with the test's report, and is printed at the end of the run.
+Each kernel's row of figures travels with the test's report, and is printed at the end.
 """
 
 import functools
