@@ -7,17 +7,22 @@ rounding.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import cuda, types
+from numba import types
 
 from numbanet.errors import VerificationError
 from numbanet.kernels.kernel import Kernel
 
 ComputeCapability = tuple[int, int]
+
+OLDEST: ComputeCapability = (7, 5)
+"""The oldest capability that CUDA 13 compiles for."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,34 @@ def compile_kernel(kernel: Kernel, cc: ComputeCapability) -> Cubin:
 
 
 def compile_to_ptx(kernel: Kernel, cc: ComputeCapability) -> str:
-    ptx, _ = cuda.compile(  # pyright: ignore[reportPrivateImportUsage]
+    (ptx,) = _typed(kernel).get_asm_strs(cc=cc)
+    return ptx if isinstance(ptx, str) else ptx.decode()
+
+
+@functools.lru_cache(maxsize=1)
+def _typed(kernel: Kernel) -> Any:
+    """Numba's typed and lowered ``kernel``, which NVVM then compiles for any capability.
+
+    That is what ``cuda.compile`` does inside, and most of its time. Going without it lets one
+    kernel be compiled for several targets, as the tests do, at little more cost than for one.
+    """
+    compiler = importlib.import_module("numba.cuda.compiler")
+    library, _ = compiler._compile_pyfunc_with_fixup(
         kernel.make(*kernel.parameters),
         types.void(*(numba_type(name) for name in kernel.signature)),
-        cc=cc,
+        debug=None,
+        lineinfo=False,
         device=False,
+        fastmath=False,
+        cc=OLDEST,
+        opt=None,
         abi="numba",
-        output="ptx",
+        abi_info=None,
+        forceinline=False,
         launch_bounds=kernel.threads,
+        lto=False,
     )
-    return ptx if isinstance(ptx, str) else ptx.decode()
+    return library
 
 
 def assemble(ptx: str, cc: ComputeCapability) -> tuple[bytes, str]:
