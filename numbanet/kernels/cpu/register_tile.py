@@ -18,6 +18,8 @@ from numba.extending import intrinsic
 from numbanet.kernels.cpu.vector import RegisterTile
 
 _INT = ir.IntType(64)
+_Value = Any
+"""A value of llvmlite's; type checkers cannot see what it has."""
 
 
 def tile_product(
@@ -87,7 +89,7 @@ def _emit_variants(
     variant: type[_Variant],
     a_row: int | None,
     builder: ir.IRBuilder,
-    args: Sequence[ir.Value],
+    args: Sequence[_Value],
 ) -> None:
     """A switch over the number of rows, and of vectors, and whether the last one is whole."""
     rows, columns, *rest = args
@@ -127,11 +129,9 @@ class _Variant:
         self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
         self.vector = ir.VectorType(self.element, tile.lanes)
         self.suffix = f"v{tile.lanes}f{8 * self.itemsize}"
-        self.mask: ir.Value | None = None
+        self.mask: _Value | None = None
 
-    def emit(
-        self, a_row: int | None, columns: ir.Value | None, args: Sequence[ir.Value]
-    ) -> None:
+    def emit(self, a_row: int | None, columns: _Value | None, args: Sequence[_Value]) -> None:
         add, c, c_row, a, a_free, a_middle, a_outer, b, b_inner, b_middle, b_outer = args[:11]
         inner, middle, outer = args[11:]
         if columns is not None:
@@ -155,9 +155,7 @@ class _Variant:
         for value, place in zip(sums, places, strict=True):
             self._store(value, *place)
 
-    def _first_sums(
-        self, add: ir.Value, places: Sequence[tuple[ir.Value, int]]
-    ) -> list[ir.Value]:
+    def _first_sums(self, add: _Value, places: Sequence[tuple[_Value, int]]) -> list[_Value]:
         """What is at ``places`` if ``add``, else zeros."""
         builder = self.builder
         before = builder.block
@@ -172,7 +170,7 @@ class _Variant:
             sums.append(phi)
         return sums
 
-    def _tail_mask(self, columns: ir.Value) -> ir.Value:
+    def _tail_mask(self, columns: _Value) -> _Value:
         """Which lanes of the last vector lie left of ``columns``."""
         builder = self.builder
         left = builder.sub(columns, _INT((self.vectors - 1) * self.lanes))
@@ -186,12 +184,12 @@ class _Variant:
 
     def _nest(
         self,
-        levels: Sequence[tuple[ir.Value, ir.Value, ir.Value]],
+        levels: Sequence[tuple[_Value, _Value, _Value]],
         addresses: _FixedAddresses | _FreeAddresses,
-        a: ir.Value,
-        b: ir.Value,
-        sums: list[ir.Value],
-    ) -> list[ir.Value]:
+        a: _Value,
+        b: _Value,
+        sums: list[_Value],
+    ) -> list[_Value]:
         """Loops over the levels, outermost first; each runs at least once."""
         if not levels:
             return self._step(addresses.numbers(a), b, sums)
@@ -203,7 +201,7 @@ class _Variant:
         builder.position_at_end(body)
         index, a_now, b_now = (builder.phi(each.type) for each in (count, a, b))
         sums_now = [builder.phi(self.vector) for _ in sums]
-        new = self._nest(below, addresses, a_now, b_now, sums_now)  # type: ignore[arg-type]
+        new = self._nest(below, addresses, a_now, b_now, sums_now)
         after = builder.block
         steps = (
             (index, _INT(0), builder.add(index, _INT(1))),
@@ -221,36 +219,36 @@ class _Variant:
         return new
 
     def _step(
-        self, numbers: Sequence[ir.Value], b: ir.Value, sums: Sequence[ir.Value]
-    ) -> list[ir.Value]:
+        self, numbers: Sequence[_Value], b: _Value, sums: Sequence[_Value]
+    ) -> list[_Value]:
         """One multiply-add into every sum."""
         right = [self._load(b, v) for v in range(self.vectors)]
-        new: list[ir.Value] = []
+        new: list[_Value] = []
         for row, number in enumerate(numbers):
             for v, left in enumerate(self._left(number)):
                 old = sums[row * self.vectors + v]
                 new.append(self._call("fmuladd", self.vector, [left, right[v], old]))
         return new
 
-    def _left(self, number: ir.Value) -> list[ir.Value]:
+    def _left(self, number: _Value) -> list[_Value]:
         """What a row multiplies the right operand's vectors with."""
         return [self._splat(self.builder.load(number))] * self.vectors
 
-    def _splat(self, number: ir.Value) -> ir.Value:
+    def _splat(self, number: _Value) -> _Value:
         builder = self.builder
         undefined = ir.Constant(self.vector, ir.Undefined)
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         single = builder.insert_element(undefined, number, _i32(0))
         return builder.shuffle_vector(single, undefined, zeros)
 
-    def _vector_address(self, base: ir.Value, v: int) -> ir.Value:
+    def _vector_address(self, base: _Value, v: int) -> _Value:
         address = self.builder.gep(base, [_INT(v * self.lanes)])
         return self.builder.bitcast(address, self.vector.as_pointer())
 
     def _is_masked(self, v: int) -> bool:
         return self.mask is not None and v == self.vectors - 1
 
-    def _load(self, base: ir.Value, v: int) -> ir.Value:
+    def _load(self, base: _Value, v: int) -> _Value:
         address = self._vector_address(base, v)
         if not self._is_masked(v):
             return self.builder.load(address, align=self.itemsize)
@@ -258,7 +256,7 @@ class _Variant:
         arguments = [address, _i32(self.itemsize), self.mask, zero]
         return self._call("masked.load", self.vector, arguments)
 
-    def _store(self, value: ir.Value, base: ir.Value, v: int) -> None:
+    def _store(self, value: _Value, base: _Value, v: int) -> None:
         address = self._vector_address(base, v)
         if not self._is_masked(v):
             self.builder.store(value, address, align=self.itemsize)
@@ -266,7 +264,7 @@ class _Variant:
         arguments = [value, address, _i32(self.itemsize), self.mask]
         self._call("masked.store", ir.VoidType(), arguments)
 
-    def _call(self, name: str, result: ir.Type, arguments: Sequence[Any]) -> ir.Value:
+    def _call(self, name: str, result: ir.Type, arguments: Sequence[Any]) -> _Value:
         suffix = self.suffix if name == "fmuladd" else f"{self.suffix}.p0"
         function_type = ir.FunctionType(result, [each.type for each in arguments])
         function = cgutils.get_or_insert_function(
@@ -278,7 +276,7 @@ class _Variant:
 class _LanewiseVariant(_Variant):
     """A variant whose left operand has a vector where others have a number."""
 
-    def _left(self, number: ir.Value) -> list[ir.Value]:
+    def _left(self, number: _Value) -> list[_Value]:
         return [self._load(number, v) for v in range(self.vectors)]
 
 
@@ -289,7 +287,7 @@ class _FixedAddresses:
         self.builder = variant.builder
         self.distances = [_INT(row * stride) for row in range(variant.rows)]
 
-    def numbers(self, a: ir.Value) -> list[ir.Value]:
+    def numbers(self, a: _Value) -> list[_Value]:
         return [self.builder.gep(a, [distance]) for distance in self.distances]
 
 
@@ -300,7 +298,7 @@ class _FreeAddresses:
     Left to itself LLVM steps from row to row, a chain of additions as long as the arithmetic.
     """
 
-    def __init__(self, variant: _Variant, stride: ir.Value) -> None:
+    def __init__(self, variant: _Variant, stride: _Value) -> None:
         self.builder = variant.builder
         self.rows = variant.rows
         bases = range(0, self.rows, 4)
@@ -312,14 +310,14 @@ class _FreeAddresses:
             _opaque(self.builder, self.builder.mul(stride, _INT(row))) for row in steps
         ]
 
-    def numbers(self, a: ir.Value) -> list[ir.Value]:
+    def numbers(self, a: _Value) -> list[_Value]:
         bases = [self.builder.gep(a, [distance]) for distance in self.bases]
         return [
             self.builder.gep(bases[row // 4], [self.steps[row % 4]]) for row in range(self.rows)
         ]
 
 
-def _opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+def _opaque(builder: ir.IRBuilder, number: _Value) -> _Value:
     """The same number, of which LLVM no longer knows where it came from."""
     identity = ir.FunctionType(_INT, [_INT])
     return builder.asm(identity, "", "=r,0", [number], side_effect=False)
