@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numbanet import ops
-from numbanet.errors import ShapeError
+from numbanet.errors import DeviceError
 from numbanet.ir import NO_ATTRS, REGISTRY, DType
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.registry import LOWERINGS
@@ -168,7 +168,7 @@ def test_an_empty_tensor_needs_no_call():
 
 def test_a_tensor_beyond_32_bits_is_refused():
     x = input_value("x", (2**16, 2**15))
-    with pytest.raises(ShapeError, match="2,147,483,648"):
+    with pytest.raises(DeviceError, match="2,147,483,648"):
         LOWERINGS["negative"]((-x).node)
 
 
