@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from numbanet.ir import DType
+from numbanet.ir import DType, Node
 from numbanet.kernels.kernel import Argument
-from numbanet.ops.fused import Access
+from numbanet.ops.fused import Access, FusedAttrs, contiguous, fused_form
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,18 @@ def offsets(operands: Iterable[Operand]) -> tuple[tuple[int, int], ...]:
         for position, operand in enumerate(operands)
         if operand.access.offset
     )
+
+
+def fused_operands(node: Node) -> tuple[FusedAttrs, list[Operand], list[Operand]]:
+    """What a fused node, or a node with a fused form, computes, reads and writes.
+
+    The operands written are those of a node without a reduction: whole, in order.
+    """
+    form = fused_form(node)
+    if form is None:
+        raise TypeError(f"{node.op.name} has no fused form")
+    attrs, inputs = form
+    pairs = zip(inputs, attrs.accesses, strict=True)
+    reads = [Operand(value, value.dtype, access) for value, access in pairs]
+    whole = contiguous(attrs.shape)
+    return attrs, reads, [Operand(value, value.dtype, whole) for value in node.outputs]

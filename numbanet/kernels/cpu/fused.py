@@ -17,9 +17,9 @@ from numbanet.kernels.cpu.reduce import lower_reduction
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.iteration import Dims, Step, collapse
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.kernels.operand import Operand, offsets
+from numbanet.kernels.operand import Operand, fused_operands, offsets
 from numbanet.ops.expression import Expression
-from numbanet.ops.fused import FUSED, contiguous, fused_form, is_fusable
+from numbanet.ops.fused import FUSED, contiguous, is_fusable
 
 TILE_ELEMENTS = 8192
 """Enough work to outweigh a tile's start; few enough to stay in the second-level cache."""
@@ -28,18 +28,9 @@ TILE_ELEMENTS = 8192
 @lowering(FUSED.name, *(op.name for op in REGISTRY.values() if is_fusable(op)))
 def lower_fused(node: Node) -> tuple[Call, ...]:
     """The calls of a fused node, or of any node that has a fused form."""
-    form = fused_form(node)
-    if form is None:
-        raise TypeError(f"{node.op.name} has no fused form")
-    attrs, inputs = form
-    reads = [
-        Operand(value, value.dtype, access)
-        for value, access in zip(inputs, attrs.accesses, strict=True)
-    ]
+    attrs, reads, writes = fused_operands(node)
     if attrs.reduction is not None:
         return lower_reduction(node, attrs, reads)
-    whole = contiguous(attrs.shape)
-    writes = [Operand(value, value.dtype, whole) for value in node.outputs]
     return elementwise_calls(
         attrs.expression, attrs.shape, reads, writes, flops=node.op.flops(node)
     )

@@ -19,10 +19,10 @@ from numbanet.kernels.cuda.sizes import check_elements
 from numbanet.kernels.cuda.walks import Walks, offsets
 from numbanet.kernels.iteration import Dims, Step, collapse
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.kernels.operand import Operand
+from numbanet.kernels.operand import Operand, fused_operands
 from numbanet.kernels.source import render
 from numbanet.ops.expression import Expression
-from numbanet.ops.fused import FUSED, contiguous, fused_form, is_fusable
+from numbanet.ops.fused import FUSED, contiguous, is_fusable
 
 LANES = 4
 """Elements of a 128-bit access."""
@@ -31,18 +31,9 @@ LANES = 4
 @lowering(FUSED.name, *(op.name for op in REGISTRY.values() if is_fusable(op)))
 def lower_fused(node: Node) -> tuple[Call, ...]:
     """The calls of a fused node, or of any node that has a fused form."""
-    form = fused_form(node)
-    if form is None:
-        raise TypeError(f"{node.op.name} has no fused form")
-    attrs, inputs = form
-    reads = [
-        Operand(value, value.dtype, access)
-        for value, access in zip(inputs, attrs.accesses, strict=True)
-    ]
+    attrs, reads, writes = fused_operands(node)
     if attrs.reduction is not None:
         return lower_reduction(node, attrs, reads)
-    whole = contiguous(attrs.shape)
-    writes = [Operand(value, value.dtype, whole) for value in node.outputs]
     return elementwise_calls(
         attrs.expression, attrs.shape, reads, writes, flops=node.op.flops(node)
     )
