@@ -1,6 +1,8 @@
-"""Handwritten digits: a multilayer perceptron and a convolutional network, start to finish.
+"""
+Handwritten digits
+==================
 
-Trains both on scikit-learn's scans of real handwriting, prints how well they read digits that
+A multilayer perceptron and a convolutional network, start to finish. Trains both on scikit-learn's scans of real handwriting, prints how well they read digits that
 they have never seen, and draws the training curves. Exits with an error if one of them reads
 worse than it should.
 """
@@ -145,7 +147,7 @@ def draw(histories: dict[str, nb.History], path: Path) -> None:
 
 def main() -> int:
     """Train both models; 1 if one of them is not accurate enough."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Train two networks to read digits.")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--picture", type=Path, default=Path("digits.png"))
     arguments = parser.parse_args()
