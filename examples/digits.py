@@ -2,9 +2,10 @@
 Handwritten digits
 ==================
 
-A multilayer perceptron and a convolutional network, start to finish. Trains both on scikit-learn's scans of real handwriting, prints how well they read digits that
-they have never seen, and draws the training curves. Exits with an error if one of them reads
-worse than it should.
+A multilayer perceptron and a convolutional network, start to finish. Trains both on
+scikit-learn's scans of real handwriting, prints how well they read digits that they have never
+seen, and draws the training curves. Exits with an error if one of them reads worse than it
+should.
 """
 
 from __future__ import annotations
