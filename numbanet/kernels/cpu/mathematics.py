@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import float32, float64, int32, int64, njit, types, uint8, uint64
 from numba.extending import intrinsic as _intrinsic
@@ -26,12 +25,7 @@ intrinsic: Any = _intrinsic
 """Its result takes the arguments after the typing context, which type checkers cannot know."""
 
 inline: Callable[[Any], Any] = njit(
-    error_model="numpy",
-    fastmath={"nsz", "contract"},
-    forceinline=True,
-    # Only kernels call these: entries for Python and C would double the compile time.
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
+    error_model="numpy", fastmath={"nsz", "contract"}, forceinline=True
 )
 
 LOG2_E = float32(math.log2(math.e))
@@ -71,6 +65,17 @@ def square_root(typing_context: Any, number: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         function = builder.module.declare_intrinsic("llvm.sqrt", [arguments[0].type])
+        return builder.call(function, arguments)
+
+    return number(number), generate
+
+
+@intrinsic
+def round_down(typing_context: Any, number: Any) -> Any:
+    """Unlike `math.floor` a float."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        function = builder.module.declare_intrinsic("llvm.floor", [arguments[0].type])
         return builder.call(function, arguments)
 
     return number(number), generate
@@ -227,6 +232,16 @@ def sqrt_float64(x):
 
 
 @inline
+def floor_float32(x):
+    return round_down(x)
+
+
+@inline
+def floor_float64(x):
+    return round_down(x)
+
+
+@inline
 def rsqrt_float32(x):
     return float32(1) / square_root(x)
 
@@ -299,12 +314,11 @@ def _namespace() -> dict[str, Any]:
     names |= {"uint8": uint8, "int32": int32, "int64": int64, "inf": math.inf}
     names |= {"float32": float32, "float64": float64, "nan": math.nan}
     names |= {"load": memory.load, "store": memory.store, "local": memory.local}
-    library = {**vars(math), "floor": np.floor}
     for function in FUNCTIONS:
         for dtype in (float32, float64):
             name = f"{function}_{dtype}"
             if name not in names:
-                names[name] = _from_library(library[function], dtype)
+                names[name] = _from_library(getattr(math, function), dtype)
     return names
 
 

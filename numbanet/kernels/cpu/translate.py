@@ -8,17 +8,18 @@ from different processes can stand side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import compiler, registry
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.cpu_options import FastMathOptions
 
 from numbanet.errors import VerificationError
+from numbanet.kernels.cpu import target
 from numbanet.kernels.cpu.machine import linker, target_machine
 from numbanet.kernels.kernel import Kernel
 
@@ -48,7 +49,21 @@ def numba_type(name: str) -> types.Type:
     return _NUMBERS[name]
 
 
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Numba makes many objects that stay: looking for garbage among them takes a sixth of its
+    time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 @global_compiler_lock
+@_collector_paused()
 def object_code(kernel: Kernel, symbol: str) -> bytes:
     """An object file that exports ``kernel`` as ``symbol`` and nothing else.
 
@@ -70,34 +85,16 @@ def optimised_module(kernel: Kernel, symbol: str) -> llvm.ModuleRef:
 
 def _lower(kernel: Kernel, function: Callable[..., None]) -> Any:
     """Numba's result for ``function``: typed and lowered to LLVM, not yet optimised."""
-    flags: Any = compiler.Flags()
-    flags.nrt = False
-    flags.error_model = "numpy"
-    flags.fastmath = FastMathOptions(set(getattr(function, "fastmath", DEFAULT_FASTMATH)))
-    flags.forceinline = True
-    flags.no_compile = True
-    flags.no_cpython_wrapper = True
-    flags.no_cfunc_wrapper = True
-    target = registry.cpu_target
     arguments = (types.int64, types.int64, *map(numba_type, kernel.signature))
-    return compiler.compile_extra(
-        target.typing_context,
-        target.target_context,
-        function,
-        arguments,
-        types.none,
-        flags,
-        locals={},
-    )
+    fastmath = set(getattr(function, "fastmath", DEFAULT_FASTMATH))
+    return target.lower(function, arguments, fastmath=fastmath, result=types.none)
 
 
 def _link(result: Any, symbol: str, vector_bits: int | None) -> llvm.ModuleRef:
     """One module of the kernel, the functions it calls and its entry, all but that private."""
-    library = result.library
-    module = llvm.parse_assembly(str(library._final_module))
-    for needed in library._linking_libraries:
-        module.link_in(needed._get_module_for_linking(), preserve=True)
-    module.link_in(llvm.parse_assembly(_entry(result, symbol, vector_bits)))
+    module = llvm.parse_assembly(_entry(result, symbol, vector_bits))
+    for text in result.library.everything():
+        module.link_in(llvm.parse_assembly(text))
     for each in (*module.functions, *module.global_variables):
         if not each.is_declaration and each.name != symbol:
             each.linkage = "internal"
@@ -144,8 +141,14 @@ def _optimise(module: llvm.ModuleRef) -> None:
     tuning.loop_vectorization = True
     tuning.slp_vectorization = True
     tuning.loop_unrolling = True
-    passes = llvm.create_pass_builder(target_machine(), tuning)
-    passes.getModulePassManager().run(module, passes)
+    builder = llvm.create_pass_builder(target_machine(), tuning)
+    # Choices must be selects before anything is moved: a load that LLVM has sunk into one
+    # branch of a choice keeps the loop around it scalar.
+    choices = llvm.create_new_module_pass_manager()
+    choices.add_sroa_pass()
+    choices.add_simplify_cfg_pass()
+    choices.run(module, builder)
+    builder.getModulePassManager().run(module, builder)
     module.verify()
 
 
