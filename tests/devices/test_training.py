@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import numbanet as nb
+from numbanet import ops
+from numbanet.compile import compile_program
+from numbanet.ir import Graph, Update, Variable
 from numbanet.kernels.cpu import compile as cpu_compile
 from numbanet.layers import (
     Add,
@@ -18,6 +22,7 @@ from numbanet.layers import (
     Flatten,
     MaxPooling2D,
 )
+from numbanet.runtime import get_device
 from numbanet.runtime.cpu import set_num_threads
 from numbanet.runtime.device import Device
 from tests.reference_device import ReferenceDevice
@@ -119,3 +124,15 @@ def test_a_steady_step_allocates_and_compiles_nothing(make) -> None:
         tracemalloc.stop()
     assert grown < 10_000
     assert len(cpu_compile._COMPILED) == kernels
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 has the mode")
+def test_slots_decay_to_zero_and_not_into_slow_subnormal_numbers() -> None:
+    slot = Variable(np.full(64, 1e-37, np.float32), "slot")
+    value = ops.variable_value(slot)
+    graph = Graph((), {}, (Update(value, value * 0.1),))
+    device = get_device("cpu")
+    executable = device.load(compile_program(graph, device))
+    executable.run(2)
+    np.testing.assert_array_equal(slot.numpy(), np.zeros(64))
+    assert np.float32(1e-37) * np.float32(0.1) > 0  # the caller's own arithmetic is as it was

@@ -1,4 +1,5 @@
-"""What the table walker needs beyond kernels: atomics, pauses, and calls of addresses."""
+"""What the table walker needs beyond kernels: atomics, pauses, the processor's treatment of
+subnormal numbers, and calls of addresses."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def pause(typingctx: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         machine = llvm.get_process_triple().split("-")[0]
-        if machine in ("x86_64", "i686"):
+        if _is_x86():
             _declare(builder, ir.VoidType(), (), "llvm.x86.sse2.pause", ())
         elif machine in ("aarch64", "arm64"):
             yield_hint = ir.IntType(32)(1)
@@ -78,6 +79,50 @@ def yield_processor(typingctx: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(), generate
+
+
+@intrinsic
+def flush_subnormals(typingctx: Any) -> Any:
+    """From here on, let this thread take subnormal numbers for zero; its mode from before.
+
+    Slots of parameters without a gradient decay into subnormal numbers, on which arithmetic is
+    tens of times slower. On x86 this sets DAZ and FTZ; elsewhere nothing changes.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not _is_x86():
+            return ir.IntType(32)(0)
+        place = cgutils.alloca_once(builder, ir.IntType(32))
+        _mode(builder, "llvm.x86.sse.stmxcsr", place)
+        before = builder.load(place)
+        builder.store(builder.or_(before, ir.IntType(32)(0x8040)), place)
+        _mode(builder, "llvm.x86.sse.ldmxcsr", place)
+        return before
+
+    return types.int32(), generate
+
+
+@intrinsic
+def restore_mode(typingctx: Any, mode: Any) -> Any:
+    """Undo `flush_subnormals`, whose result ``mode`` is."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if _is_x86():
+            place = cgutils.alloca_once(builder, ir.IntType(32))
+            builder.store(args[0], place)
+            _mode(builder, "llvm.x86.sse.ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.none(types.int32), generate
+
+
+def _is_x86() -> bool:
+    return llvm.get_process_triple().split("-")[0] in ("x86_64", "i686")
+
+
+def _mode(builder: Any, name: str, place: Any) -> None:
+    address = builder.bitcast(place, ir.IntType(8).as_pointer())
+    _declare(builder, ir.VoidType(), (address.type,), name, (address,))
 
 
 @intrinsic

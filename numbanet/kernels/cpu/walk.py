@@ -99,8 +99,10 @@ def _make_walk() -> Any:
     from numbanet.kernels.cpu.atomics import (
         call_entry,
         fetch_add,
+        flush_subnormals,
         load_acquire,
         pause,
+        restore_mode,
         store_release,
         yield_processor,
     )
@@ -125,6 +127,7 @@ def _make_walk() -> Any:
     def walk(
         thread: Any, threads: Any, control: Any, table: Any, rows: Any, steps: Any
     ) -> None:
+        mode = flush_subnormals()
         cells = retype(table, int64)
         for _ in range(steps):
             for i in range(rows):
@@ -140,6 +143,7 @@ def _make_walk() -> Any:
                     call_entry(cells[row + ENTRY], first, last, cells[row + WORDS])
                 if cells[row + ENDS_WITH_BARRIER]:
                     wait_for_all(threads, control)
+        restore_mode(mode)
 
     return walk
 
