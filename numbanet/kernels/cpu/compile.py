@@ -7,14 +7,13 @@ import functools
 import hashlib
 import struct
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from numbanet.kernels import cache
-from numbanet.kernels.cpu.crew import object_codes
 from numbanet.kernels.cpu.machine import host, linker
 from numbanet.kernels.kernel import Kernel
 
@@ -45,69 +44,36 @@ _LOCK = threading.Lock()
 
 def compile_kernel(kernel: Kernel) -> CompiledKernel:
     """The machine code of ``kernel``, compiled once and kept in memory and on disk."""
-    compiled = _COMPILED.get(_identity(kernel))
+    # By the function too: at a prompt, a name comes to mean another function.
+    key = (kernel.make, kernel.key)
+    compiled = _COMPILED.get(key)
     if compiled is None:
-        compile_kernels([kernel])
-        compiled = _COMPILED[_identity(kernel)]
+        with _LOCK:
+            compiled = _COMPILED.get(key) or _load(kernel)
+            _COMPILED[key] = compiled
     return compiled
 
 
-def compile_kernels(kernels: Iterable[Kernel], workers: int = 0) -> None:
-    """Make ``kernels`` ready, so that `compile_kernel` finds them in memory.
-
-    Parameters
-    ----------
-    workers : int
-        How many other processes may help, see `numbanet.kernels.cpu.crew`.
-    """
-    with _LOCK:
-        needed = {_identity(kernel): kernel for kernel in kernels}
-        unknown = [kernel for each, kernel in needed.items() if each not in _COMPILED]
-        absent = [kernel for kernel in unknown if not _load(kernel)]
-        if absent:
-            jobs = [(kernel, _symbol(_key(kernel))) for kernel in absent]
-            for kernel, code in zip(absent, object_codes(jobs, workers), strict=True):
-                if _is_kept(kernel):
-                    cache.store(_key(kernel), code)
-                _link(kernel, code)
-
-
-def _identity(kernel: Kernel) -> tuple[object, str]:
-    """By the function too: at a prompt, a name comes to mean another function."""
-    return kernel.make, kernel.key
-
-
-def _load(kernel: Kernel) -> bool:
-    """Whether the kernel was on disk; if so, it is in memory now."""
-    code = cache.load(_key(kernel)) if _is_kept(kernel) else None
-    if code is not None:
-        _link(kernel, code)
-    return code is not None
-
-
-def _link(kernel: Kernel, code: bytes) -> None:
-    address = linker().link(code, _symbol(_key(kernel)))
-    _COMPILED[_identity(kernel)] = CompiledKernel(kernel, address, _ENTRY(address))
-
-
-def _key(kernel: Kernel) -> str:
+def _load(kernel: Kernel) -> CompiledKernel:
     source = _source_digest(kernel.make.__code__.co_filename)
-    return cache.cache_key("cpu", kernel.key, source or id(kernel.make), host())
+    key = cache.cache_key("cpu", kernel.key, source or id(kernel.make), host())
+    symbol = f"numbanet_{key}"
+    code = cache.load(key) if source else None
+    if code is None:
+        # Imported here because it imports Numba, which a warm start does without.
+        from numbanet.kernels.cpu.translate import object_code
 
-
-def _symbol(key: str) -> str:
-    return f"numbanet_{key}"
-
-
-def _is_kept(kernel: Kernel) -> bool:
-    """Whether the kernel is kept on disk: not what was typed at a prompt."""
-    return _source_digest(kernel.make.__code__.co_filename) is not None
+        code = object_code(kernel, symbol)
+        if source:
+            cache.store(key, code)
+    address = linker().link(code, symbol)
+    return CompiledKernel(kernel, address, _ENTRY(address))
 
 
 @functools.cache
 def _source_digest(file: str) -> str | None:
     """Of the file that defines a kernel: those of users and tests are no part of
-    `cache.fingerprint`. None for what was typed at a prompt."""
+    `cache.fingerprint`. None for what was typed at a prompt: it is not kept on disk."""
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()
     except OSError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from numbanet.kernels.cpu.compile import compile_kernel, compile_kernels, pack_word
+from numbanet.kernels.cpu.compile import compile_kernel, pack_word
 from numbanet.kernels.cpu.walk import (
     COLUMNS,
     ENDS_WITH_BARRIER,
@@ -17,7 +17,6 @@ from numbanet.kernels.cpu.walk import (
     WORDS,
 )
 from numbanet.plan.program import Address, Buffer, Launch
-from numbanet.runtime.cpu.cores import available_cores
 from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.sharing import is_worth_sharing
 
@@ -37,7 +36,6 @@ class Table:
 
     def __init__(self, launches: Sequence[Launch]) -> None:
         self._launches = [launch for launch in launches if launch.tiles > 0]
-        compile_kernels((each.kernel for each in self._launches), available_cores() - 1)
         self.length = len(self._launches)
         self._rows = _words(self.length * COLUMNS).reshape(-1, COLUMNS)
         self.address = self._rows.ctypes.data
