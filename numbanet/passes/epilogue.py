@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from numbanet.ir import Graph, Node, Value, at_path, rewrite
-from numbanet.ops.expression import Expression, Step, number_step
+from numbanet.ops.expression import Expression, Step, is_positional, number_step
 from numbanet.ops.shapes import reshape
 
 MAX_STEPS = 16
@@ -81,11 +81,7 @@ class _Plan:
 
 def _is_plain(node: Node) -> bool:
     """An elementwise op whose result does not depend on where the element lies."""
-    if not node.op.is_elementwise or node.op.is_leaf:
-        return False
-    dtypes = tuple(value.dtype for value in node.inputs)
-    step = Step(node.op, node.attrs, tuple(range(len(dtypes))), node.outputs[0].dtype)
-    return not Expression(dtypes, (step,), (len(dtypes),)).uses_index
+    return node.op.is_elementwise and not node.op.is_leaf and not is_positional(node)
 
 
 def _kind(extra: Value, value: Value) -> str | None:
