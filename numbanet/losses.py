@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet import ops
-from numbanet.data import targets
+from numbanet.arrays import targets
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
 

@@ -1,1 +1,1 @@
-"""Data on the host: arrays checked and converted, and the order of epochs."""
+"""Data sets, loaders, samplers and transforms with PyTorch's names."""

@@ -129,7 +129,7 @@ class Module:
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
         """Build if that was not done, and record ``forward`` under the open scope as it is."""
-        for key, child in self.children().items():
+        for key, child in self.submodules().items():
             child.find_name(key)
         if not self._is_built:
             self.build(*args, **kwargs)
@@ -185,7 +185,7 @@ class Module:
         numbers = np.asarray(initializer(shape, fans), dtype=dtype.numpy)
         return Variable(numbers, f"{current_path() or self.name}/{name}", trainable=trainable)
 
-    def children(self) -> dict[str, Module]:
+    def submodules(self) -> dict[str, Module]:
         """The modules held directly, by name."""
         return dict(_members(self, Module))
 
@@ -278,7 +278,7 @@ def walk(module: Module) -> Iterator[tuple[str, Module]]:
         yield path, each
         below = [
             (f"{path}/{key}" if path else key, child, (*above, each))
-            for key, child in each.children().items()
+            for key, child in each.submodules().items()
         ]
         stack.extend(reversed(below))
 

@@ -38,7 +38,7 @@ def _traced(model: Model) -> Topology:
         name: input_value(name, type_.shape, type_.dtype)
         for name, type_ in model.signature.inputs.items()
     }
-    return trace(inputs, model.record(*inputs.values()), model.children())
+    return trace(inputs, model.record(*inputs.values()), model.submodules())
 
 
 def _is_leaf(step: Step) -> bool:

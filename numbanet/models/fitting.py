@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from numbanet.data.epochs import epoch_order
+from numbanet.arrays.epochs import epoch_order
 from numbanet.models.callbacks import Callback
 from numbanet.models.history import History
 from numbanet.models.progress import Progress

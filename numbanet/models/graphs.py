@@ -13,13 +13,13 @@ from typing import Protocol
 from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
-from numbanet.models.flat import FlatState
-from numbanet.models.linking import Leaves, link
 from numbanet.models.objective import Objective
 from numbanet.ops.leaf import input_value, variable_value
 from numbanet.ops.state import pack
 from numbanet.optimizers import Optimizer, Rates
 from numbanet.passes.inference import inference
+from numbanet.state.flat import FlatState
+from numbanet.state.linking import Leaves, link
 
 ORDER = "order"
 """Name of the input that holds the permutation of the samples."""

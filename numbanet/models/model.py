@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from numbanet import optimizers
-from numbanet.data import arrays
+from numbanet.arrays import inputs as arrays
 from numbanet.errors import ArgumentError
 from numbanet.initializers import draw_seed
 from numbanet.ir import TensorType, Value
@@ -20,7 +20,6 @@ from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.callbacks import Callback
 from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
-from numbanet.models.flat import home_of
 from numbanet.models.functional import Topology, trace
 from numbanet.models.history import History
 from numbanet.models.ids import check_ids
@@ -40,6 +39,7 @@ from numbanet.optimizers import Optimizer, OptimizerLike
 from numbanet.plan.program import Program
 from numbanet.runtime import get_device
 from numbanet.runtime.device import Device
+from numbanet.state.flat import home_of
 from numbanet.viz.summary import render, size
 
 
@@ -104,18 +104,18 @@ class Model(Module):
 
     # Structure.
 
-    def children(self) -> dict[str, Module]:
+    def submodules(self) -> dict[str, Module]:
         """The layers by name."""
-        return super().children() if self._topology is None else self._topology.layers
+        return super().submodules() if self._topology is None else self._topology.layers
 
     @property
     def layers(self) -> list[Module]:
         """The layers, in order."""
-        return list(self.children().values())
+        return list(self.submodules().values())
 
     def __getitem__(self, name: str) -> Module:
         """The layer of this name."""
-        found = self.children()
+        found = self.submodules()
         if name not in found:
             raise ArgumentError(f"no layer {name!r}", expected=", ".join(found) or "no layers")
         return found[name]

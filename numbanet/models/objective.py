@@ -11,7 +11,7 @@ import numpy as np
 from numbanet import losses as loss_names
 from numbanet import metrics as metric_names
 from numbanet import ops
-from numbanet.data.arrays import by_name
+from numbanet.arrays.inputs import by_name
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
 from numbanet.layers.structure import flatten

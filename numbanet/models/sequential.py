@@ -72,7 +72,7 @@ class Sequential(Model):
         self._replace(layers)
         return layer
 
-    def children(self) -> dict[str, Module]:
+    def submodules(self) -> dict[str, Module]:
         return dict(self._layers)
 
     def forward(self, *args: Any) -> Any:

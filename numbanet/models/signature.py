@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.data.arrays import as_array
+from numbanet.arrays.inputs import as_array
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
 from numbanet.layers.structure import flatten, map_leaves

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from numbanet.arrays.inputs import common_length
 from numbanet.compile import compile_program
-from numbanet.data.arrays import common_length
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Graph, TensorType, Variable
 from numbanet.models import graphs
-from numbanet.models.flat import FlatState
 from numbanet.models.graphs import ORDER, Counters, DataTypes
 from numbanet.models.objective import Objective
 from numbanet.optimizers import Optimizer
 from numbanet.plan.program import Program
 from numbanet.runtime.device import Device, Executable
+from numbanet.state.flat import FlatState
 
 if TYPE_CHECKING:
     from numbanet.models.model import Model

@@ -24,9 +24,9 @@ def branches() -> Model:
 
 
 def test_layers_are_named_in_order_whatever_was_built_before() -> None:
-    names = list(branches().children())
+    names = list(branches().submodules())
     assert names == ["dense", "add", "concatenate", "dense_1"]
-    assert list(branches().children()) == names
+    assert list(branches().submodules()) == names
 
 
 def test_shared_layers_own_their_weights_once() -> None:
@@ -66,7 +66,7 @@ def test_nested_models_are_one_layer_with_paths_below_it() -> None:
     inner = Sequential([Input((4,)), Dense(3), Dense(3)], name="encoder")
     x = Input((4,))
     model = Model(x, Dense(1)(inner(x)))
-    assert list(model.children()) == ["encoder", "dense"]
+    assert list(model.submodules()) == ["encoder", "dense"]
     assert "encoder/dense_1/kernel" in model.variables()
 
 
@@ -99,7 +99,7 @@ def test_part_of_a_model_between_inner_values() -> None:
     h = Dense(3)(x)
     y = Dense(2)(h)
     head = Model(h, y)
-    assert list(head.children()) == ["dense"]
+    assert list(head.submodules()) == ["dense"]
     assert head.signature.inputs["input"].shape == (None, 3)
 
 
@@ -123,7 +123,7 @@ def test_two_layers_with_one_given_name() -> None:
 def test_given_names_are_kept_free_for_their_layers() -> None:
     x = Input((4,))
     model = Model(x, Dense(3, name="dense")(Dense(3)(x)))
-    assert list(model.children()) == ["dense_1", "dense"]
+    assert list(model.submodules()) == ["dense_1", "dense"]
 
 
 def test_two_inputs_with_one_name() -> None:
@@ -145,7 +145,7 @@ def test_deep_models_are_walked_without_recursion() -> None:
     for _ in range(3000):
         y = layer(y)
     model = Model(x, y)
-    assert list(model.children()) == ["dense"]
+    assert list(model.submodules()) == ["dense"]
 
 
 def test_subclass_is_a_model() -> None:

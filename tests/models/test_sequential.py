@@ -17,7 +17,7 @@ def mlp() -> Sequential:
 
 def test_layers_by_position_and_name() -> None:
     model = mlp()
-    assert list(model.children()) == ["dense", "relu", "dense_1"]
+    assert list(model.submodules()) == ["dense", "relu", "dense_1"]
     assert len(model) == 3
     assert model[0] is model["dense"]
     assert model[-1] is model["dense_1"]
@@ -30,7 +30,7 @@ def test_layers_by_position_and_name() -> None:
 
 def test_mapping_names_the_layers() -> None:
     model = Sequential({"hidden": Dense(3), "act": ReLU(), "logits": Dense(2, name="own")})
-    assert list(model.children()) == ["hidden", "act", "logits"]
+    assert list(model.submodules()) == ["hidden", "act", "logits"]
     model(Input((4,)))
     assert "logits/kernel" in model.variables()
     assert model["hidden"].name == "hidden"
@@ -43,7 +43,7 @@ def test_slices_share_layers_and_weights() -> None:
     assert encoder[0] is model[0]
     assert encoder.signature.outputs["output"].shape == (None, 3)
     head = model[2:]
-    assert list(head.children()) == ["dense_1"]
+    assert list(head.submodules()) == ["dense_1"]
     x = Input((4,))
     array = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     np.testing.assert_array_equal(
@@ -101,4 +101,4 @@ def test_wrong_elements() -> None:
 def test_sequential_is_a_layer_of_other_models() -> None:
     x = Input((4,))
     model = Model(x, Dense(1)(mlp()(x)))
-    assert list(model.children()) == ["sequential", "dense"]
+    assert list(model.submodules()) == ["sequential", "dense"]

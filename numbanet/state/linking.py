@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from numbanet.errors import GraphError
 from numbanet.ir import Graph, Node, Update, Value, Variable, rewrite
-from numbanet.models.flat import FlatState
 from numbanet.ops.leaf import variable_of, variable_value
 from numbanet.ops.random import RANDOM_STATE, RandomStateAttrs, number_streams
+from numbanet.state.flat import FlatState
 
 
 class Leaves:

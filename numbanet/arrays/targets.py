@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numbanet.data.arrays import as_array, to_type
+from numbanet.arrays.inputs import as_array, to_type
 from numbanet.errors import DataError
 from numbanet.ir import TensorType
 

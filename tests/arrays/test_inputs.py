@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numbanet.data import arrays
-from numbanet.data.epochs import epoch_order
+from numbanet.arrays import inputs as arrays
+from numbanet.arrays.epochs import epoch_order
 from numbanet.errors import DataError
 from numbanet.ir import DType, TensorType
 

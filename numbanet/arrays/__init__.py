@@ -1,0 +1,1 @@
+"""Data on the host: arrays checked and converted, and the order of epochs."""

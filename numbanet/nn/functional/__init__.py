@@ -1,0 +1,1 @@
+"""Functions of tensors with PyTorch's names."""

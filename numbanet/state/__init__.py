@@ -1,0 +1,1 @@
+"""State that a run keeps: parameters laid out flat, and what graphs read them as."""
