@@ -76,6 +76,18 @@ class DataError(NumbanetError, ValueError):
     """Data that cannot be trained on: lengths, dtypes, ranges, emptiness."""
 
 
+class FormatError(NumbanetError, ValueError):
+    """A file that does not hold what its format says: wrong header, cut off, or too long."""
+
+
+class DownloadError(NumbanetError, RuntimeError):
+    """Files that are not there and could not be fetched."""
+
+
+class WorkerError(NumbanetError, RuntimeError):
+    """A worker process of a data loader that died, or that did not answer in time."""
+
+
 class DeviceError(NumbanetError, RuntimeError):
     """A device that is missing, lost, or cannot do what was asked."""
 

@@ -42,6 +42,11 @@ def draw_seed() -> int:
     return int(_Source.generator.integers(2**31))
 
 
+def shared_generator() -> np.random.Generator:
+    """The shared generator itself, until the next `set_seed`."""
+    return _Source.generator
+
+
 class Initializer:
     """Base of initializers: ``initializer(shape, fans)`` gives float64 numbers.
 
