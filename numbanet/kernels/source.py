@@ -6,7 +6,7 @@ must offer
 - ``uint8``, ``int32``, ``int64``, ``float32``, ``float64``: conversions;
 - ``inf`` and ``nan``;
 - ``exp_float32(x)``, ``tanh_float64(x)`` and so on for every name in ``FUNCTIONS``;
-- ``power_float32(x, y)``, and ``uniform_float32(seed, step, stream, position)``.
+- ``power_float32(x, y)``, ``fmod_float32(x, y)``, and ``uniform_float32(seed, step, stream, position)``.
 """
 
 from __future__ import annotations
@@ -209,6 +209,11 @@ def _divide(tree: Scalar, a: str, b: str) -> str:
     return f"{a} / {b}"
 
 
+def _fmod(tree: Scalar, a: str, b: str) -> str:
+    _require_floating(tree)
+    return f"fmod_{tree.dtype}({a}, {b})"
+
+
 def _absolute(tree: Scalar, a: str) -> str:
     return a if tree.dtype is DType.UINT8 else _keep_width(tree.dtype, f"abs({a})")
 
@@ -241,6 +246,9 @@ def _choose(tree: Scalar, a: str, worse: str, b: str) -> str:
 # Both sides of a choice are computed before it, so that compilers make a select of it.
 _RULES: dict[str, Callable[..., str]] = {
     "divide": _divide,
+    "fmod": _fmod,
+    "remainder": lambda tree, a, b: _keep_width(tree.dtype, f"{a} % {b}"),
+    "floor_divide": lambda tree, a, b: _keep_width(tree.dtype, f"{a} // {b}"),
     "negative": lambda tree, a: _keep_width(tree.dtype, f"-{a}"),
     "absolute": _absolute,
     "and": lambda _, a, b: f"{a} & {b}",

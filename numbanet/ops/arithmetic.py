@@ -20,6 +20,7 @@ from numbanet.ops.comparison import (
 )
 from numbanet.ops.elementwise import FLOATING, NUMERIC, Operand, as_values, elementwise, out
 from numbanet.ops.leaf import constant_number
+from numbanet.ops.scalar import Scalar
 from numbanet.ops.transcendental import log
 
 ADD = elementwise(
@@ -94,6 +95,57 @@ POWER = elementwise(
     arity=2,
     domain=(0.3, 2.0),
     dtypes=FLOATING,
+)
+
+
+def _split(a: Scalar, b: Scalar) -> tuple[Scalar, Scalar]:
+    """What is left of ``a / b`` rounded towards zero, and whether rounding down is one less."""
+    left = scalar.fmod(a, b)
+    is_below = scalar.either(
+        scalar.both(left < 0, b > 0),
+        scalar.both(left > 0, b < 0),
+    )
+    return left, is_below
+
+
+def _remainder_scalar(_: Attrs, a: Scalar, b: Scalar) -> Scalar:
+    if a.dtype.is_floating:
+        left, is_below = _split(a, b)
+        return scalar.where(is_below, left + b, left)
+    is_zero = scalar.equal(b, 0)
+    return scalar.where(is_zero, 0, scalar.remainder(a, scalar.where(is_zero, 1, b)))
+
+
+def _floor_divide_scalar(_: Attrs, a: Scalar, b: Scalar) -> Scalar:
+    is_zero = scalar.equal(b, 0)
+    if a.dtype.is_floating:
+        left, is_below = _split(a, b)
+        # A whole number up to rounding.
+        quotient = scalar.floor((a - left) / b + 0.5)
+        lower = scalar.where(is_below, quotient - 1, quotient)
+        return scalar.where(is_zero, a / b, lower)
+    divided = scalar.floor_divide(a, scalar.where(is_zero, 1, b))
+    return scalar.where(is_zero, 0, divided)
+
+
+REMAINDER = elementwise(
+    "remainder",
+    scalar=_remainder_scalar,
+    reference=lambda _, a, b: np.remainder(a, b),
+    gradient=lambda node, g: (g, -(g * floor_divide(*node.inputs))),
+    arity=2,
+    domain=(0.3, 0.9),
+    dtypes=NUMERIC,
+)
+
+FLOOR_DIVIDE = elementwise(
+    "floor_divide",
+    scalar=_floor_divide_scalar,
+    reference=lambda _, a, b: np.floor_divide(a, b),
+    gradient=lambda node, g: (None, None),
+    arity=2,
+    domain=(0.3, 0.9),
+    dtypes=NUMERIC,
 )
 
 NEGATIVE = elementwise(
@@ -250,6 +302,19 @@ def power(a: Operand, b: Operand) -> Value:
     exponent is zero where the base is zero.
     """
     return POWER(*as_values(a, b))
+
+
+def remainder(a: Operand, b: Operand) -> Value:
+    """What is left of ``a / b`` rounded down; it has the sign of ``b``.
+
+    Integers divided by zero leave zero, floating-point numbers NaN.
+    """
+    return REMAINDER(*as_values(a, b))
+
+
+def floor_divide(a: Operand, b: Operand) -> Value:
+    """``a / b`` rounded down. Integers divided by zero give zero."""
+    return FLOOR_DIVIDE(*as_values(a, b))
 
 
 def negative(x: Operand) -> Value:

@@ -111,6 +111,21 @@ def power(a: Any, b: Any) -> Scalar:
     return _binary("power", a, b)
 
 
+def fmod(a: Any, b: Any) -> Scalar:
+    """What is left of a floating-point division rounded towards zero."""
+    return _binary("fmod", a, b)
+
+
+def remainder(a: Any, b: Any) -> Scalar:
+    """What is left of an integer division rounded down, by anything but zero."""
+    return _binary("remainder", a, b)
+
+
+def floor_divide(a: Any, b: Any) -> Scalar:
+    """An integer division rounded down, by anything but zero."""
+    return _binary("floor_divide", a, b)
+
+
 def cast(a: Scalar, dtype: DType) -> Scalar:
     return a if a.dtype is dtype else Scalar("cast", dtype, (a,))
 

@@ -81,6 +81,16 @@ def round_down(typing_context: Any, number: Any) -> Any:
     return number(number), generate
 
 
+@intrinsic
+def float_remainder(typing_context: Any, number: Any, divisor: Any) -> Any:
+    """`math.fmod`, which the target of kernels does not know."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.frem(*arguments)
+
+    return number(number, divisor), generate
+
+
 @inline
 def _power_of_two(exponent):
     """``2 ** exponent`` for exponents of normal numbers, and 0 for -127."""
@@ -259,6 +269,16 @@ def power_float32(x, y):
 @inline
 def power_float64(x, y):
     return math.pow(x, y)
+
+
+@inline
+def fmod_float32(x, y):
+    return float_remainder(x, y)
+
+
+@inline
+def fmod_float64(x, y):
+    return float_remainder(x, y)
 
 
 @inline

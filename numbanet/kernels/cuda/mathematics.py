@@ -124,6 +124,7 @@ def _on_device() -> dict[str, Any]:
     from numba.cuda import libdevice
 
     names: dict[str, Any] = {"power_float32": math.pow, "power_float64": math.pow}
+    names |= {"fmod_float32": math.fmod, "fmod_float64": math.fmod}
     for name in FUNCTIONS:
         function = getattr(math, name, None)
         names |= {f"{name}_float32": function, f"{name}_float64": function}
@@ -143,6 +144,7 @@ def _simulated() -> dict[str, Any]:
 
     twins: dict[str, Any] = {"erf": erf, "rsqrt": rsqrt}
     names: dict[str, Any] = {"power_float32": np.power, "power_float64": np.power}
+    names |= {"fmod_float32": np.fmod, "fmod_float64": np.fmod}
     for name in FUNCTIONS:
         function = twins.get(name) or getattr(np, name)
         names |= {f"{name}_float32": function, f"{name}_float64": function}
