@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from numbanet.errors import DTypeError
@@ -9,7 +11,7 @@ from numbanet.ir.op import Arg, Attrs, Case, Op, register
 from numbanet.ir.types import DType, TensorType
 from numbanet.ir.value import Node, Value
 from numbanet.ops.activations import softplus
-from numbanet.ops.arithmetic import absolute, clip
+from numbanet.ops.arithmetic import absolute, clip, square
 from numbanet.ops.casts import cast
 from numbanet.ops.checks import require_integers, require_shape
 from numbanet.ops.comparison import where
@@ -94,31 +96,22 @@ def mean_squared_error(predictions: Value, targets: Value) -> Value:
     ShapeError, DTypeError
         If the types differ.
     """
-    _require_same("mean_squared_error", predictions, targets)
-    error = predictions - targets
-    return mean(error * error, -1)
+    return _mean_error("mean_squared_error", square, predictions, targets)
 
 
 def mean_absolute_error(predictions: Value, targets: Value) -> Value:
     """The mean over the last axis of ``|predictions - targets|``.
 
-    Parameters
-    ----------
-    predictions, targets : Value
-        ``[..., D]``, of one type. Nothing broadcasts.
-
-    Returns
-    -------
-    Value
-        ``[...]``.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If the types differ.
+    Parameters, result and errors as in `mean_squared_error`.
     """
-    _require_same("mean_absolute_error", predictions, targets)
-    return mean(absolute(predictions - targets), -1)
+    return _mean_error("mean_absolute_error", absolute, predictions, targets)
+
+
+def _mean_error(
+    name: str, measure: Callable[[Value], Value], predictions: Value, targets: Value
+) -> Value:
+    _require_same(name, predictions, targets)
+    return mean(measure(predictions - targets), -1)
 
 
 def binary_cross_entropy(probabilities: Value, targets: Value, epsilon: float = 1e-7) -> Value:
