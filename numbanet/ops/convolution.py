@@ -21,6 +21,7 @@ from numbanet.ops.elementwise import FLOATING, common_dtype
 from numbanet.ops.epilogue import apply_epilogue, epilogue_type, refuse_epilogue
 from numbanet.ops.expression import Expression
 from numbanet.ops.shapes import expand_dims, squeeze
+from numbanet.ops.slices import pad
 from numbanet.ops.window import (
     Padding,
     Pair,
@@ -141,13 +142,11 @@ def conv1d(
     """
     require_rank("conv1d", "weights", w.type, "O, k, C / groups")
     require_rank("conv1d", "series", x.type, "N, L, C")
-    if not isinstance(padding, str):
-        padding = ((0, 0), as_pair("padding", padding, 0))
     y = conv2d(
         expand_dims(x, 1),
         expand_dims(w, 1),
         stride=(1, stride),
-        padding=padding,
+        padding=_of_series(padding),
         dilation=(1, dilation),
         groups=groups,
     )
@@ -177,8 +176,8 @@ def conv2d_transpose(
         What the convolution pads, so it is cropped here. ``"same"`` gives images of ``stride``
         times the size, as Keras does.
     output_padding : int or (int, int)
-        Rows and columns more at the end, less than the stride: of the sizes that
-        a strided convolution maps to one, this chooses a larger. Not with ``"same"``.
+        Rows and columns more at the end, less than the stride or the dilation: of the sizes
+        that a strided convolution maps to one, this chooses a larger. Not with ``"same"``.
     groups : int
 
     Returns
@@ -200,24 +199,88 @@ def conv2d_transpose(
     if padding == "same":
         if more != (0, 0):
             raise ArgumentError('output_padding has no meaning with padding="same"')
-        size = (images[0] * steps[0], images[1] * steps[1])
+        wanted = size = (images[0] * steps[0], images[1] * steps[1])
         resolved = resolve_padding("same", size, kernel, steps, dilations)
     else:
-        resolved = resolve_padding(padding, images, kernel, steps, dilations)
-        size = _transposed_size(images, kernel, steps, resolved, dilations, more)
+        if any(m >= max(pair) for m, *pair in zip(more, steps, dilations, strict=True)):
+            raise ArgumentError(
+                "output_padding must be smaller than the stride or the dilation",
+                got=f"{more} for a stride of {steps} and a dilation of {dilations}",
+            )
+        cropped = resolve_padding(padding, images, kernel, steps, dilations)
+        wanted = _transposed_size(images, kernel, steps, cropped, dilations, more)
+        # Rows more at the end are rows that are not cropped, and then zeros: fewer than the
+        # stride belong to the sizes that a convolution maps to this one, the rest does not.
+        (top, bottom), (left, right) = cropped
+        resolved = (top, max(bottom - more[0], 0)), (left, max(right - more[1], 0))
+        least = _transposed_size(images, kernel, steps, resolved, dilations)
+        size = min(wanted[0], least[0] + steps[0] - 1), min(wanted[1], least[1] + steps[1] - 1)
     attrs = Conv2dTransposeAttrs(steps, resolved, dilations, groups, size)
-    return CONV2D_TRANSPOSE(x, w, attrs=attrs)
+    y = CONV2D_TRANSPOSE(x, w, attrs=attrs)
+    missing = [(0, whole - there) for whole, there in zip(wanted, size, strict=True)]
+    return pad(y, ((0, 0), *missing, (0, 0)))
+
+
+def conv1d_transpose(
+    x: Value,
+    w: Value,
+    *,
+    stride: int = 1,
+    padding: Any = 0,
+    output_padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Value:
+    """One-dimensional transposed convolution: `conv2d_transpose` of images one pixel high.
+
+    Parameters
+    ----------
+    x : Value
+        ``[N, L, C]``; N may be unknown.
+    w : Value
+        Weights ``[C, k, O / groups]``.
+    stride, output_padding, dilation, groups : int
+        As in `conv2d_transpose`.
+    padding : int, (before, after), "same" or "valid"
+
+    Returns
+    -------
+    Value
+        ``[N, OL, O]``.
+
+    Raises
+    ------
+    ShapeError, ArgumentError
+        As `conv2d`.
+    """
+    require_rank("conv1d_transpose", "weights", w.type, "C, k, O / groups")
+    require_rank("conv1d_transpose", "series", x.type, "N, L, C")
+    y = conv2d_transpose(
+        expand_dims(x, 1),
+        expand_dims(w, 1),
+        stride=(1, stride),
+        padding=_of_series(padding),
+        output_padding=(0, output_padding),
+        dilation=(1, dilation),
+        groups=groups,
+    )
+    return squeeze(y, 1)
+
+
+def _of_series(padding: Any) -> Any:
+    """Padding of the images, one pixel high, that a series is."""
+    return padding if isinstance(padding, str) else ((0, 0), as_pair("padding", padding, 0))
 
 
 def _transposed_size(
-    images: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair, more: Pair
+    images: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    more: Pair = (0, 0),
 ) -> Pair:
-    """The size that a convolution maps to ``images``, and ``more`` pixels."""
-    for extra, step in zip(more, stride, strict=True):
-        if extra >= step:
-            raise ArgumentError(
-                "output_padding must be smaller than the stride", got=f"{more} for {stride}"
-            )
+    """The smallest size that a convolution maps to ``images``, and ``more`` pixels."""
     height, width = (
         (images[i] - 1) * stride[i] + extent(kernel[i], dilation[i]) - sum(padding[i]) + more[i]
         for i in range(2)

@@ -14,6 +14,8 @@ from numbanet.ir.types import TensorType
 from numbanet.ir.value import Node, Value
 from numbanet.ops.checks import require_rank, require_shape
 from numbanet.ops.elementwise import FLOATING, common_dtype
+from numbanet.ops.resampling import join, windows
+from numbanet.ops.slices import pad
 from numbanet.ops.window import (
     Padding,
     Pair,
@@ -50,7 +52,12 @@ class AvgPoolGradAttrs(AvgPoolAttrs):
 
 
 def max_pool2d(
-    x: Value, window: int | Pair, *, stride: int | Pair | None = None, padding: Any = 0
+    x: Value,
+    window: int | Pair,
+    *,
+    stride: int | Pair | None = None,
+    padding: Any = 0,
+    dilation: int | Pair = 1,
 ) -> Value:
     """The largest pixel in each window, channel by channel.
 
@@ -65,11 +72,14 @@ def max_pool2d(
         The window by default, so that windows do not overlap.
     padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
         Pixels of minus infinity around the images, fewer than the window on each side.
+    dilation : int or (int, int)
+        Steps of the pixels within the window.
 
     Returns
     -------
     Value
-        ``[N, OH, OW, C]``, where ``OH = (H + padding - window) // stride + 1``.
+        ``[N, OH, OW, C]``, where ``OH = (H + padding - extent) // stride + 1`` and extent is
+        ``dilation * (window - 1) + 1``.
 
     Raises
     ------
@@ -78,7 +88,16 @@ def max_pool2d(
     ArgumentError
         If an argument is not of the forms above.
     """
-    return MAX_POOL2D(x, attrs=PoolAttrs(*_resolve("max_pool2d", x, window, stride, padding)))
+    dilations = as_pair("dilation", dilation)
+    sizes, steps, sides = _resolve("max_pool2d", x, window, stride, padding, dilations)
+    if dilations == (1, 1):
+        return MAX_POOL2D(x, attrs=PoolAttrs(sizes, steps, sides))
+    _check_padding("max_pool2d", sides, sizes)
+    # The windows' pixels next to each other: then the windows lie side by side.
+    x = pad(x, ((0, 0), *sides, (0, 0)), -math.inf)
+    for axis, *window_of in zip((1, 2), sizes, steps, dilations, strict=True):
+        x = join(windows(x, axis, *window_of), axis)
+    return MAX_POOL2D(x, attrs=PoolAttrs(sizes, sizes))
 
 
 def avg_pool2d(
@@ -113,26 +132,29 @@ def avg_pool2d(
 
 
 def _resolve(
-    name: str, x: Value, window: Any, stride: Any, padding: Any
+    name: str, x: Value, window: Any, stride: Any, padding: Any, dilation: Pair = (1, 1)
 ) -> tuple[Pair, Pair, Padding]:
     require_rank(name, "images", x.type, "N, H, W, C")
     sizes = as_pair("window", window)
     steps = sizes if stride is None else as_pair("stride", stride)
-    return sizes, steps, resolve_padding(padding, x.shape[1:3], sizes, steps, (1, 1))
+    return sizes, steps, resolve_padding(padding, x.shape[1:3], sizes, steps, dilation)
 
 
 def _infer(name: str, attrs: PoolAttrs, x: TensorType) -> TensorType:
     require_rank(name, "images", x, "N, H, W, C")
     dtype = common_dtype(name, (x,), FLOATING)
-    for sides, window in zip(attrs.padding, attrs.window, strict=True):
-        if max(sides) >= window:
-            raise ShapeError(
-                f"{name}() would have windows of nothing but padding",
-                got=f"padding {attrs.padding} for a window of {attrs.window}",
-                expected="padding smaller than the window",
-            )
+    _check_padding(name, attrs.padding, attrs.window)
     size = output_size(name, x.shape[1:3], attrs.window, attrs.stride, attrs.padding)
     return TensorType((x.shape[0], *size, x.shape[3]), dtype)
+
+
+def _check_padding(name: str, padding: Padding, window: Pair) -> None:
+    if any(max(sides) >= pixels for sides, pixels in zip(padding, window, strict=True)):
+        raise ShapeError(
+            f"{name}() would have windows of nothing but padding",
+            got=f"padding {padding} for a window of {window}",
+            expected="padding smaller than the window",
+        )
 
 
 def _infer_max_grad(
@@ -158,8 +180,8 @@ def _outputs(attrs: PoolAttrs, size: tuple[int, ...]) -> Pair:
 
 def _max_reference(attrs: PoolAttrs, x: np.ndarray) -> np.ndarray:
     padded = pad_images(x, attrs.padding, -np.inf)
-    windows = taps(attrs.window, attrs.stride, _outputs(attrs, x.shape[1:3]))
-    return np.max([padded[at] for _, _, at in windows], axis=0)
+    seen = taps(attrs.window, attrs.stride, _outputs(attrs, x.shape[1:3]))
+    return np.max([padded[at] for _, _, at in seen], axis=0)
 
 
 def _max_grad_reference(
@@ -187,14 +209,14 @@ def _counts(attrs: AvgPoolAttrs, size: tuple[int, ...], dtype: np.dtype) -> np.n
     outputs = _outputs(attrs, size)
     fill = 1.0 if attrs.count_include_pad else 0.0
     seen = pad_images(np.ones((1, *size, 1), dtype), attrs.padding, fill)
-    windows = taps(attrs.window, attrs.stride, outputs)
-    return np.sum([seen[at] for _, _, at in windows], axis=0)
+    each = taps(attrs.window, attrs.stride, outputs)
+    return np.sum([seen[at] for _, _, at in each], axis=0)
 
 
 def _avg_reference(attrs: AvgPoolAttrs, x: np.ndarray) -> np.ndarray:
     padded = pad_images(x, attrs.padding)
-    windows = taps(attrs.window, attrs.stride, _outputs(attrs, x.shape[1:3]))
-    total = np.sum([padded[at] for _, _, at in windows], axis=0)
+    seen = taps(attrs.window, attrs.stride, _outputs(attrs, x.shape[1:3]))
+    total = np.sum([padded[at] for _, _, at in seen], axis=0)
     return total / _counts(attrs, x.shape[1:3], x.dtype)
 
 

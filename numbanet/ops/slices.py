@@ -66,22 +66,22 @@ def _slice_gradient(node: Node, g: Value) -> tuple[Value]:
         if taken.step < 0:
             g = flip(g, axis)
             taken = taken[::-1]
-        g = _dilate(g, axis, taken.step if len(taken) > 1 else 1)
+        g = dilate(g, axis, taken.step if len(taken) > 1 else 1)
         first = taken.start if len(taken) else 0
         padding.append((first, size - first - g.type.sizes[axis]))
     return (pad(g, padding),)
 
 
-def _dilate(x: Value, axis: int, step: int) -> Value:
-    """``x`` with ``step - 1`` zeros between neighbours along ``axis``."""
+def dilate(x: Value, axis: int, step: int) -> Value:
+    """``x`` with ``step - 1`` zeros between neighbours along an axis of known size."""
     if step == 1:
         return x
-    sizes = x.type.sizes
+    (size,) = TensorType(x.shape[axis : axis + 1], x.dtype).sizes
     padding = [(0, 0)] * (x.rank + 1)
     padding[axis + 1] = (0, step - 1)
     spread = pad(expand_dims(x, axis + 1), padding)
-    joined = reshape(spread, (*sizes[:axis], sizes[axis] * step, *sizes[axis + 1 :]))
-    return _cut(joined, axis, 0, sizes[axis] * step - (step - 1))
+    joined = reshape(spread, (*x.shape[:axis], size * step, *x.shape[axis + 1 :]))
+    return _cut(joined, axis, 0, size * step - (step - 1))
 
 
 def _slice_view(node: Node) -> int | None:

@@ -19,13 +19,21 @@ Padding = tuple[Pair, Pair]
 
 def as_pair(what: str, value: Any, least: int = 1) -> Pair:
     """An integer, meaning both, or two integers; none below ``least``."""
-    both = (value, value) if isinstance(value, int) else value
-    is_pair = isinstance(both, tuple | list) and len(both) == 2
-    if not is_pair or not all(isinstance(each, int) and each >= least for each in both):
+    first, second = as_sizes(what, value, 2, least)
+    return first, second
+
+
+def as_sizes(what: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
+    """An integer for all axes, or one for each of them; none below ``least``."""
+    listed = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
+    is_integer = all(isinstance(each, int | np.integer) for each in listed)
+    if len(listed) != axes or not is_integer or min(listed, default=least) < least:
         raise ArgumentError(
-            f"{what} must be one or two integers", got=repr(value), expected=f"at least {least}"
+            f"{what} must be an integer" + f", or {axes} of them" * (axes > 1),
+            got=repr(value),
+            expected=f"at least {least}",
         )
-    return both[0], both[1]
+    return tuple(map(int, listed))
 
 
 def resolve_padding(
