@@ -29,11 +29,13 @@ from numbanet.ops.arithmetic import (
     clip,
     divide,
     floor,
+    floor_divide,
     maximum,
     minimum,
     multiply,
     negative,
     power,
+    remainder,
     rsqrt,
     sign,
     sqrt,
@@ -53,8 +55,8 @@ from numbanet.ops.comparison import (
     not_equal,
     where,
 )
-from numbanet.ops.convolution import conv1d, conv2d, conv2d_transpose
-from numbanet.ops.creation import full, iota, ones_like, zeros_like
+from numbanet.ops.convolution import conv1d, conv1d_transpose, conv2d, conv2d_transpose
+from numbanet.ops.creation import full, full_like, iota, ones_like, zeros_like
 from numbanet.ops.indexing import argmax, gather_batch, one_hot, scatter_add, take
 from numbanet.ops.leaf import constant, input_value, variable_value
 from numbanet.ops.losses import (
@@ -68,8 +70,9 @@ from numbanet.ops.losses import (
 from numbanet.ops.matmul import matmul
 from numbanet.ops.normalisation import batch_norm, group_norm, layer_norm, rms_norm
 from numbanet.ops.pooling import avg_pool2d, max_pool2d
-from numbanet.ops.random import dropout, number_streams, random_state
+from numbanet.ops.random import dropout, number_streams, random_state, random_uniform
 from numbanet.ops.reductions import max, mean, min, sum, sum_to, variance
+from numbanet.ops.resampling import overlap_add, pick, repeat, resample, resize, windows
 from numbanet.ops.shapes import expand, expand_dims, flatten, reshape, squeeze, transpose
 from numbanet.ops.slices import concatenate, flip, getitem, pad, slice, split, stack
 from numbanet.ops.softmax import log_softmax, softmax
@@ -89,6 +92,7 @@ __all__ = [
     "concatenate",
     "constant",
     "conv1d",
+    "conv1d_transpose",
     "conv2d",
     "conv2d_transpose",
     "cos",
@@ -105,7 +109,9 @@ __all__ = [
     "flatten",
     "flip",
     "floor",
+    "floor_divide",
     "full",
+    "full_like",
     "gather_batch",
     "gelu",
     "getitem",
@@ -146,13 +152,20 @@ __all__ = [
     "one_hot",
     "ones_like",
     "operators",
+    "overlap_add",
     "pack",
     "pad",
+    "pick",
     "power",
     "random_state",
+    "random_uniform",
     "relu",
     "relu6",
+    "remainder",
+    "repeat",
+    "resample",
     "reshape",
+    "resize",
     "rms_norm",
     "rsqrt",
     "scatter_add",
@@ -181,5 +194,6 @@ __all__ = [
     "variable_value",
     "variance",
     "where",
+    "windows",
     "zeros_like",
 ]
