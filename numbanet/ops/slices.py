@@ -17,7 +17,8 @@ from numbanet.ir.types import DType, TensorType
 from numbanet.ir.value import Node, Value
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.elementwise import Operand, as_values, common_dtype
-from numbanet.ops.shapes import expand_dims, reshape, squeeze
+from numbanet.ops.leaf import constant
+from numbanet.ops.shapes import expand, expand_dims, reshape, squeeze
 
 
 @dataclass(frozen=True)
@@ -259,16 +260,71 @@ def split(x: Operand, sections: int | Sequence[int], axis: int = 0) -> tuple[Val
         raise ShapeError("split() needs the size of the axis", got=str(value.type))
     if isinstance(sections, int):
         sections = [size // sections] * sections if sections > 0 else []
-    if builtins.sum(sections) != size or any(part < 0 for part in sections):
+    if len(sections) == 1 and sections[0] == size:
+        return (value,)
+    return SPLIT.node(value, attrs=SplitAttrs(tuple(sections), axis)).outputs
+
+
+@dataclass(frozen=True)
+class SplitAttrs(Attrs):
+    """The size of each part along ``axis``, which counts from the front."""
+
+    sizes: tuple[int, ...]
+    axis: int
+
+
+def _split_infer(attrs: SplitAttrs, x: TensorType) -> tuple[TensorType, ...]:
+    axis = attrs.axis
+    if builtins.sum(attrs.sizes) != x.shape[axis] or any(size < 0 for size in attrs.sizes):
         raise ShapeError(
-            f"split() cannot divide axis {axis} of {value.type}",
-            got=f"parts of {list(sections)}",
-            expected=f"parts that add up to {size}",
+            f"split() cannot divide axis {axis} of {x}",
+            got=f"parts of {list(attrs.sizes)}",
+            expected=f"parts that add up to {x.shape[axis]}",
         )
-    stops = itertools.accumulate(sections)
     return tuple(
-        _cut(value, axis, stop - part, stop) for part, stop in zip(sections, stops, strict=True)
+        TensorType((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
+        for size in attrs.sizes
     )
+
+
+def _split_reference(attrs: SplitAttrs, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    stops = list(itertools.accumulate(attrs.sizes))[:-1]
+    return tuple(np.split(x, stops, attrs.axis))
+
+
+def _split_gradient(node: Node, *gradients: Value | None) -> tuple[Value]:
+    """The parts' gradients side by side: slices would each be padded to the whole."""
+    parts = [
+        expand(constant(0, part.dtype), part.type.sizes) if g is None else g
+        for part, g in zip(node.outputs, gradients, strict=True)
+    ]
+    return (concatenate(parts, attrs_of(node, SplitAttrs).axis),)
+
+
+def _split_decompose(node: Node) -> tuple[Value, ...]:
+    (value,), attrs = node.inputs, attrs_of(node, SplitAttrs)
+    return tuple(
+        _cut(value, attrs.axis, stop - size, stop)
+        for size, stop in zip(attrs.sizes, itertools.accumulate(attrs.sizes), strict=True)
+    )
+
+
+SPLIT = register(
+    Op(
+        "split",
+        infer=_split_infer,
+        reference=_split_reference,
+        gradient=_split_gradient,
+        decompose=_split_decompose,
+        cases=(
+            Case((Arg((6, 2)),), SplitAttrs((2, 3, 1), 0)),
+            Case((Arg((2, 6)),), SplitAttrs((1, 5), 1)),
+            Case((Arg((2, 3, 4)),), SplitAttrs((1, 0, 2), 1)),
+            Case((Arg((1,)),), SplitAttrs((1,), 0)),
+            Case((Arg((0, 4)),), SplitAttrs((2, 2), 1)),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True)
