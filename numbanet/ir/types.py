@@ -53,6 +53,9 @@ class DType(enum.Enum):
         """The DType of a name, NumPy dtype or DType; raises DTypeError for any other."""
         if isinstance(dtype, DType):
             return dtype
+        # NumPy takes microseconds to find the name of a dtype.
+        if isinstance(dtype, np.dtype) and dtype in _OF_NUMPY:
+            return _OF_NUMPY[dtype]
         try:
             return cls(np.dtype(dtype).name)  # type: ignore[call-overload]
         except (TypeError, ValueError):
@@ -68,6 +71,8 @@ _SHORT = {
     DType.UINT8: "u8",
     DType.BOOL: "bool",
 }
+
+_OF_NUMPY = {member.numpy: member for member in DType}
 
 
 @dataclass(frozen=True, slots=True)
