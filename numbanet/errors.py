@@ -94,3 +94,14 @@ class DeviceError(NumbanetError, RuntimeError):
 
 class OutOfMemoryError(DeviceError):
     """A plan that is larger than the memory of its device."""
+
+
+class MemberError(NumbanetError, KeyError):
+    """A name that a module's parameter, buffer or submodule cannot have."""
+
+
+class StateDictError(NumbanetError, RuntimeError):
+    """A state_dict that does not fit the module: its problem is the whole report."""
+
+    def __str__(self) -> str:
+        return self.problem

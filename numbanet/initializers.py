@@ -37,6 +37,11 @@ def set_seed(seed: int) -> None:
     _Source.generator = np.random.default_rng(seed)
 
 
+def shared_generator() -> np.random.Generator:
+    """The generator that `set_seed` seeds."""
+    return _Source.generator
+
+
 def draw_seed() -> int:
     """A fresh seed from the shared generator, for a stream that lives elsewhere."""
     return int(_Source.generator.integers(2**31))

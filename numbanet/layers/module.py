@@ -189,12 +189,16 @@ class Module:
         """The modules held directly, by name."""
         return dict(_members(self, Module))
 
+    def own_variables(self) -> dict[str, Variable]:
+        """The variables held directly, by name."""
+        return dict(_members(self, Variable))
+
     def variables(self) -> dict[str, Variable]:
         """All variables by path (``"encoder/conv1/kernel"``), each once, in a fixed order."""
         named: dict[str, Variable] = {}
         seen: set[Variable] = set()
         for path, module in walk(self):
-            for key, variable in _members(module, Variable):
+            for key, variable in module.own_variables().items():
                 if variable not in seen:
                     seen.add(variable)
                     named[f"{path}/{key}" if path else key] = variable

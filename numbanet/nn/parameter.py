@@ -1,0 +1,117 @@
+"""Parameters: tensors that a module owns and an optimizer changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbanet.errors import ArgumentError
+from numbanet.ir import DType, TensorType, Variable
+from numbanet.tensors.size import Size
+from numbanet.tensors.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that belongs to the module of which it is made an attribute.
+
+    Parameters
+    ----------
+    data : Tensor or array_like, optional
+        First numbers, copied. Python floats become float32; arrays keep their dtype. Nothing
+        is an empty tensor.
+    requires_grad : bool
+    layout : tuple of int, optional
+        The numbers are stored transposed by this permutation, which is how kernels read them,
+        and shown as they were given.
+    """
+
+    def __init__(
+        self,
+        data: Any = None,
+        requires_grad: bool = True,
+        layout: tuple[int, ...] | None = None,
+    ) -> None:
+        show(self, _first_numbers(data), layout)
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return f"Parameter containing:\n{super().__repr__()}"
+
+
+class UninitializedParameter(Parameter):
+    """A parameter of a shape that is not known yet; see `LazyModuleMixin`.
+
+    Parameters
+    ----------
+    requires_grad : bool
+    layout : tuple of int, optional
+        As of `Parameter`, for later.
+    dtype : DType or str, optional
+        float32 by default.
+    """
+
+    def __init__(
+        self,
+        requires_grad: bool = True,
+        layout: tuple[int, ...] | None = None,
+        dtype: DType | str | None = None,
+    ) -> None:
+        self.type = TensorType((), DType.of(dtype or DType.FLOAT32))
+        self.layout = layout
+        self.requires_grad = requires_grad
+
+    @property
+    def shape(self) -> Size:
+        raise ArgumentError(
+            "a parameter of a lazy module has no shape before it is initialised",
+            mend="Call the module on data once, or load a state_dict",
+        )
+
+    def array(self) -> np.ndarray:
+        """Refuse: there are no numbers yet."""
+        raise ArgumentError(
+            "a parameter of a lazy module has no numbers before it is initialised",
+            mend="Call the module on data once, or load a state_dict",
+        )
+
+    def materialize(self, shape: tuple[int, ...], dtype: DType | str | None = None) -> None:
+        """Become a plain `Parameter` of zeros.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        dtype : DType or str, optional
+            By default what it was made with.
+        """
+        element = DType.of(dtype or self.type.dtype)
+        self.__class__ = Parameter  # type: ignore[assignment]
+        show(self, np.zeros(shape, element.numpy), self.layout)
+
+    def __repr__(self) -> str:
+        return "<UninitializedParameter>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        return UninitializedParameter(self.requires_grad, self.layout, self.type.dtype)
+
+
+def is_lazy(tensor: object) -> bool:
+    """Whether ``tensor`` waits for its shape."""
+    return isinstance(tensor, UninitializedParameter)
+
+
+def show(tensor: Tensor, array: np.ndarray, layout: tuple[int, ...] | None = None) -> None:
+    """Make ``tensor`` show a new variable that holds ``array``."""
+    stored = array if layout is None else array.transpose(layout)
+    old = tensor.variable
+    tensor._show(Variable(stored, "parameter" if old is None else old.name), layout)
+
+
+def _first_numbers(data: Any) -> np.ndarray:
+    if data is None:
+        return np.zeros(0, np.float32)
+    if isinstance(data, Tensor):
+        return data.array()
+    array = np.asarray(data)
+    is_python_float = not hasattr(data, "dtype") and array.dtype == np.float64
+    return array.astype(np.float32) if is_python_float else array
