@@ -13,6 +13,8 @@ from numbanet.ir.types import DType, TensorType
 from numbanet.ir.value import Value
 from numbanet.ops import scalar
 from numbanet.ops.axes import normalise_axis
+from numbanet.ops.comparison import equal, where
+from numbanet.ops.elementwise import as_values
 from numbanet.ops.leaf import constant
 from numbanet.ops.shapes import expand, reshape
 
@@ -61,14 +63,22 @@ def full(
     return expand(constant(number, DType.of(dtype)), sizes)
 
 
+def full_like(value: Value, number: float) -> Value:
+    """One number in the shape and dtype of ``value``, whose batch size may be unknown."""
+    if value.type.is_known:
+        return full(value.shape, number, value.dtype)
+    # Nothing but the shape of the value is read: both branches are the number.
+    return where(equal(value, value), *as_values(value, number, number)[1:])
+
+
 def zeros_like(value: Value) -> Value:
     """Zeros of the shape and dtype of ``value``."""
-    return full(value.shape, 0, value.dtype)
+    return full_like(value, 0)
 
 
 def ones_like(value: Value) -> Value:
     """Ones of the shape and dtype of ``value``."""
-    return full(value.shape, 1, value.dtype)
+    return full_like(value, 1)
 
 
 def iota(shape: int | Sequence[int], axis: int = 0, dtype: DType | str = DType.INT64) -> Value:

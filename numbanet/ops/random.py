@@ -1,10 +1,13 @@
-"""Random numbers: Philox 4x32-10, and dropout made with it.
+"""Random numbers: Philox 4x32-10, and what is made with it: uniform numbers and dropout.
 
 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +19,7 @@ from numbanet.ir.op import Arg, Attrs, Case, Op, attrs_of, register
 from numbanet.ir.types import DType, TensorType
 from numbanet.ir.value import Node, Value
 from numbanet.ops import scalar
+from numbanet.ops.creation import full_like
 from numbanet.ops.elementwise import FLOATING, common_dtype
 from numbanet.ops.scalar import Scalar
 
@@ -26,6 +30,14 @@ class DropoutAttrs(Attrs):
 
     rate: float
     stream: int = 0
+
+
+@dataclass(frozen=True)
+class UniformAttrs(Attrs):
+    """``stream`` as in `DropoutAttrs`; ``is_noise``: at inference the mean stands instead."""
+
+    stream: int = 0
+    is_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,29 +84,70 @@ def dropout(x: Value, rate: float, seed: Value, step: Value) -> Value:
     return DROPOUT(x, seed, step, attrs=DropoutAttrs(float(rate)))
 
 
+def random_uniform(like: Value, seed: Value, step: Value, *, is_noise: bool = False) -> Value:
+    """Uniform numbers in [0, 1) of the shape and dtype of ``like``, multiples of ``2**-24``.
+
+    Parameters
+    ----------
+    like : Value
+        Floating-point.
+    seed, step : Value
+        int64 scalars, see `random_state`.
+    is_noise : bool
+        Whether they are noise that training adds, so that at inference each is 1/2.
+
+    Raises
+    ------
+    DTypeError
+        If ``like`` is not floating-point, or seed and step are not int64 scalars.
+    """
+    return RANDOM_UNIFORM(like, seed, step, attrs=UniformAttrs(is_noise=is_noise))
+
+
+RandomSource = Callable[[], tuple[Value, Value]]
+
+_SOURCE: ContextVar[RandomSource | None] = ContextVar("numbanet_random_source", default=None)
+
+
+@contextmanager
+def random_source(source: RandomSource) -> Iterator[None]:
+    """Within the block, `random_state` gives what ``source`` does.
+
+    Each call must give another pair: nothing else keeps such dropouts apart.
+    """
+    token = _SOURCE.set(source)
+    try:
+        yield
+    finally:
+        _SOURCE.reset(token)
+
+
 def random_state() -> tuple[Value, Value]:
     """The seed and the number of the step, two int64 scalars.
 
-    They are leaves that stand for state which whoever runs the graph keeps; every call gives
-    new ones that mean the same.
+    They are leaves that stand for state which whoever runs the graph keeps, unless there is a
+    `random_source`; every call gives new ones that mean the same.
     """
+    source = _SOURCE.get()
+    if source is not None:
+        return source()
     seed = RANDOM_STATE(attrs=RandomStateAttrs("seed"))
     return seed, RANDOM_STATE(attrs=RandomStateAttrs("step"))
 
 
 def number_streams(graph: Graph) -> Graph:
-    """Give each dropout of ``graph`` its own stream: its number in the graph's order.
+    """Give each node of ``graph`` that draws its own stream: its number in the graph's order.
 
     To be done before differentiation: a gradient draws from the stream of its dropout.
     """
-    dropouts = (node for node in graph.nodes if node.op is DROPOUT)
-    streams = {node: number for number, node in enumerate(dropouts)}
+    drawing = (node for node in graph.nodes if isinstance(node.attrs, _DRAWING))
+    streams = {node: number for number, node in enumerate(drawing)}
 
     def renumber(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node not in streams:
+        if not isinstance(node.attrs, _DRAWING):
             return None
-        attrs = replace(attrs_of(node, DropoutAttrs), stream=streams[node])
-        return DROPOUT.node(*inputs, attrs=attrs, path=node.path).outputs
+        attrs = replace(node.attrs, stream=streams[node])
+        return node.op.node(*inputs, attrs=attrs, path=node.path).outputs
 
     return rewrite(graph, renumber)
 
@@ -157,14 +210,23 @@ def philox_uniform(seed: int, step: int, stream: int, positions: np.ndarray) -> 
     return (word >> np.uint64(8)).astype(np.float64) * 2.0**-24
 
 
-def _infer(_: DropoutAttrs, x: TensorType, seed: TensorType, step: TensorType) -> TensorType:
-    common_dtype("dropout", (x,), FLOATING)
-    state = TensorType((), DType.INT64)
-    if seed != state or step != state:
-        raise DTypeError(
-            "dropout() takes a seed and a step", got=f"{seed} and {step}", expected=str(state)
-        )
-    return x
+_DRAWING = (DropoutAttrs, UniformAttrs)
+"""Attributes of the ops that draw from a stream."""
+
+
+def _infer(name: str) -> Callable[..., TensorType]:
+    def infer(_: Attrs, x: TensorType, seed: TensorType, step: TensorType) -> TensorType:
+        common_dtype(name, (x,), FLOATING)
+        state = TensorType((), DType.INT64)
+        if seed != state or step != state:
+            raise DTypeError(
+                f"{name}() takes a seed and a step",
+                got=f"{seed} and {step}",
+                expected=str(state),
+            )
+        return x
+
+    return infer
 
 
 def _scalar(attrs: DropoutAttrs, x: Scalar, seed: Scalar, step: Scalar) -> Scalar:
@@ -172,13 +234,19 @@ def _scalar(attrs: DropoutAttrs, x: Scalar, seed: Scalar, step: Scalar) -> Scala
     return scalar.where(drawn >= attrs.rate, x * (1 / (1 - attrs.rate)), 0.0)
 
 
-def _reference(
-    attrs: DropoutAttrs, x: np.ndarray, seed: np.ndarray, step: np.ndarray
+def _uniform_reference(
+    attrs: DropoutAttrs | UniformAttrs, x: np.ndarray, seed: np.ndarray, step: np.ndarray
 ) -> np.ndarray:
     positions = np.arange(x.size).reshape(x.shape)
     # In a fused node, seed and step come broadcast to the whole shape.
     key = (int(seed.flat[0]), int(step.flat[0])) if x.size else (0, 0)
-    drawn = philox_uniform(*key, attrs.stream, positions)
+    return philox_uniform(*key, attrs.stream, positions).astype(x.dtype)
+
+
+def _reference(
+    attrs: DropoutAttrs, x: np.ndarray, seed: np.ndarray, step: np.ndarray
+) -> np.ndarray:
+    drawn = _uniform_reference(attrs, x, seed, step)
     # The rate and the scale are rounded as a kernel of this dtype rounds them.
     is_kept = drawn >= x.dtype.type(attrs.rate)
     return np.where(is_kept, x * x.dtype.type(1 / (1 - attrs.rate)), x.dtype.type(0))
@@ -186,6 +254,16 @@ def _reference(
 
 def _gradient(node: Node, g: Value) -> tuple[Value, None, None]:
     return DROPOUT(g, *node.inputs[1:], attrs=node.attrs), None, None
+
+
+def _uniform_scalar(attrs: UniformAttrs, x: Scalar, seed: Scalar, step: Scalar) -> Scalar:
+    return scalar.uniform(seed, step, attrs.stream, scalar.index(), x.dtype)
+
+
+def _uniform_inference(node: Node) -> tuple[Value, ...]:
+    if not attrs_of(node, UniformAttrs).is_noise:
+        return node.outputs
+    return (full_like(node.inputs[0], 0.5),)
 
 
 def _no_reference(attrs: Attrs) -> Any:
@@ -205,7 +283,7 @@ _STEP = Arg((), DType.INT64, low=0, high=1000)
 DROPOUT = register(
     Op(
         "dropout",
-        infer=_infer,
+        infer=_infer("dropout"),
         reference=_reference,
         gradient=_gradient,
         scalar=_scalar,
@@ -218,6 +296,24 @@ DROPOUT = register(
             Case((Arg(()), _SEED, _STEP), DropoutAttrs(0.9)),
             Case((Arg((1,)), _SEED, _STEP), DropoutAttrs(0.0)),
             Case((Arg((0, 4)), _SEED, _STEP), DropoutAttrs(0.5)),
+        ),
+    )
+)
+
+RANDOM_UNIFORM = register(
+    Op(
+        "random_uniform",
+        infer=_infer("random_uniform"),
+        reference=_uniform_reference,
+        gradient=lambda node, g: (None, None, None),
+        scalar=_uniform_scalar,
+        inference=_uniform_inference,
+        flops=lambda node: 5 * node.outputs[0].type.size,
+        cases=(
+            Case((Arg((7, 11)), _SEED, _STEP), UniformAttrs()),
+            Case((Arg((3, 2, 5)), _SEED, _STEP), UniformAttrs(stream=3)),
+            Case((Arg(()), _SEED, _STEP), UniformAttrs()),
+            Case((Arg((0, 4)), _SEED, _STEP), UniformAttrs()),
         ),
     )
 )

@@ -5,7 +5,13 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import ArgumentError, DTypeError
 from numbanet.ir import DType, Graph
-from numbanet.ops.random import DROPOUT, DropoutAttrs, philox, philox_uniform
+from numbanet.ops.random import (
+    DROPOUT,
+    DropoutAttrs,
+    UniformAttrs,
+    philox,
+    philox_uniform,
+)
 from numbanet.testing import evaluate, inputs_like
 
 SEED, STEP = np.array(2**40 + 17), np.array(3)
@@ -110,6 +116,40 @@ def test_streams_are_numbered_in_the_order_of_the_graph():
     assert [node.attrs for node in dropouts] == [DropoutAttrs(0.5, 0), DropoutAttrs(0.2, 1)]
     again = ops.number_streams(graph)
     assert [node.attrs for node in again.nodes] == [node.attrs for node in graph.nodes]
+
+
+def test_uniform_numbers_and_dropout_draw_from_streams_of_their_own():
+    x = ops.input_value("x", (4,))
+    first = ops.dropout(x, 0.5, *ops.random_state())
+    second = ops.random_uniform(x, *ops.random_state())
+    graph = ops.number_streams(Graph((x,), {"y": first + second}))
+    drawing = [node.attrs for node in graph.nodes if hasattr(node.attrs, "stream")]
+    assert drawing == [DropoutAttrs(0.5, 0), UniformAttrs(1)]
+
+
+def test_uniform_numbers_are_those_of_philox_and_have_no_slope():
+    x = np.full((50, 40), np.nan, np.float32)
+    inputs = inputs_like((x, SEED, STEP))
+    drawn = ops.random_uniform(*inputs)
+    numbers = evaluate(drawn, dict(zip(inputs, (x, SEED, STEP), strict=True)))
+    expected = philox_uniform(int(SEED), int(STEP), 0, np.arange(2000).reshape(50, 40))
+    np.testing.assert_array_equal(numbers, expected.astype(np.float32))
+    assert abs(numbers.mean() - 0.5) < 0.03
+    assert abs(numbers.var() - 1 / 12) < 0.01
+    (slope,) = differentiate([ops.sum(drawn)], [inputs[0]])
+    np.testing.assert_array_equal(evaluate(slope, {inputs[0]: x}), np.zeros_like(x))
+
+
+@pytest.mark.parametrize("batch", [2, None])
+def test_noise_is_its_mean_at_inference_and_other_numbers_stay(batch):
+    x = ops.input_value("x", (batch, 3))
+    noise = ops.random_uniform(x, *ops.random_state(), is_noise=True)
+    (mean,) = noise.node.op.inference(noise.node)
+    assert mean.type == x.type
+    numbers = evaluate(mean, {x: np.full((2, 3), np.nan, np.float32)})
+    np.testing.assert_array_equal(numbers, np.full((2, 3), 0.5, np.float32))
+    kept = ops.random_uniform(x, *ops.random_state())
+    assert kept.node.op.inference(kept.node) == (kept,)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
