@@ -32,9 +32,15 @@ class Variable:
         For messages and printed graphs.
     trainable : bool
         Whether an optimizer may change it.
+
+    Attributes
+    ----------
+    version : int
+        Number of times that the numbers were replaced from the host. Who records values of the
+        variable compares it, to see that they are still those of now.
     """
 
-    __slots__ = ("__weakref__", "_array", "home", "name", "trainable", "type")
+    __slots__ = ("__weakref__", "_array", "home", "name", "trainable", "type", "version")
 
     def __init__(self, array: object, name: str, *, trainable: bool = False) -> None:
         self._array = np.array(array, order="C")
@@ -42,6 +48,7 @@ class Variable:
         self.name = name
         self.trainable = trainable
         self.home: Home | None = None
+        self.version = 0
 
     def numpy(self) -> np.ndarray:
         """A copy of the numbers as they are now."""
@@ -56,6 +63,7 @@ class Variable:
                 got=str(new.shape),
                 expected=str(self.type.shape),
             )
+        self.version += 1
         if self.home is None:
             self._array = np.array(new, order="C")
         else:

@@ -22,7 +22,7 @@ from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
 from numbanet.models.functional import Topology, trace
 from numbanet.models.history import History
-from numbanet.models.ids import check_ids
+from numbanet.arrays.ids import check_ids
 from numbanet.models.objective import (
     LossSpec,
     MetricSpec,

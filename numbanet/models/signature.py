@@ -12,7 +12,7 @@ from numbanet.arrays.inputs import as_array
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.models.ids import id_limits
+from numbanet.arrays.ids import id_limits
 from numbanet.models.names import free_name
 
 

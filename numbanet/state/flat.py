@@ -37,6 +37,9 @@ class FlatState:
 
     Attributes
     ----------
+    moves : int
+        Of the class: how often parameters have moved. A program that reads them as parts of
+        a flat variable is stale once they live in another.
     flat : Variable
     segments : dict of Variable to Segment
         In order; offsets are multiples of `ALIGNMENT`, gaps hold zeros.
@@ -48,6 +51,8 @@ class FlatState:
     DTypeError
         If parameters have several dtypes.
     """
+
+    moves = 0
 
     def __init__(self, parameters: Mapping[str, Variable]) -> None:
         self.segments: dict[Variable, Segment] = {}
@@ -69,6 +74,7 @@ class FlatState:
         strangers = [variable for variable in self.segments if variable.home is not self]
         if not strangers:
             return
+        FlatState.moves += 1
         numbers = self.flat.numpy()
         for variable in strangers:
             self._slice(numbers, variable)[...] = variable.move(self)

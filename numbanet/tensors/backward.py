@@ -1,0 +1,155 @@
+"""Backward: a call whose results are the gradients of the leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbanet import ops
+from numbanet.autodiff import differentiate
+from numbanet.errors import GraphError, ShapeError
+from numbanet.ir import Value, topological
+from numbanet.tensors.adoption import retire
+from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.modes import no_grad
+from numbanet.tensors.program import check_versions
+from numbanet.tensors.recorder import leaf_value
+from numbanet.tensors.tensor import Tensor
+from numbanet.tensors.trace import STATE, Call, Record, Trace, leaf_type
+
+
+def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
+    """See `Tensor.backward`."""
+    _check(tensor, gradient)
+    if tensor.is_result:
+        retire(tensor)
+    if not tensor.is_result:
+        _reach_leaf(tensor, gradient)
+        return
+    trace = tensor.trace
+    assert trace is not None
+    STATE.trace = trace
+    first = trace.count
+    seeds = _seed_slots(trace, gradient)
+    key = ("backward", tensor.slot, *_key(gradient), *seeds, *trace.retained, retain_graph)
+    record = trace.record.following.get(key)
+    if record is None:
+        record = _record(trace, tensor.slot, seeds, first, retain_graph)
+        trace.record.following[key] = record
+    if record.freed & trace.freed or any(_is_spent(trace, slot) for slot in record.targets):
+        raise GraphError(
+            "this tensor's graph was differentiated before, and is gone",
+            mend="Call backward(retain_graph=True) the first time",
+        )
+    variables = [slot for slot in record.targets if slot in trace.versions]
+    check_versions(trace, variables)
+    results = trace.advance(record)
+    if not retain_graph:
+        trace.freed |= record.freed
+    for slot, result in zip(record.targets, results, strict=True):
+        target = trace.leaves[slot] if slot in trace.leaves else trace.retained[slot]
+        _accumulate(target, result)
+
+
+_sum = tensor_function(ops.add)
+
+
+def _check(tensor: Tensor, gradient: Tensor | None) -> None:
+    if not tensor.requires_grad:
+        raise GraphError(
+            "backward() of a tensor that requires no gradient and was not computed from one "
+            "that does"
+        )
+    if gradient is None and tensor.type.size != 1:
+        raise ShapeError(
+            "backward() without a gradient takes a tensor of one element",
+            got=str(tuple(tensor.type.shape)),
+            mend="Pass gradient=, of the tensor's shape",
+        )
+    if gradient is not None and gradient.type.shape != tensor.type.shape:
+        raise ShapeError(
+            "the gradient has the tensor's shape",
+            got=str(tuple(gradient.type.shape)),
+            expected=str(tuple(tensor.type.shape)),
+        )
+
+
+def _reach_leaf(tensor: Tensor, gradient: Tensor | None) -> None:
+    """The gradient of a leaf with respect to itself."""
+    if tensor.is_spent:
+        raise GraphError(
+            "this tensor's graph was differentiated before, and is gone",
+            mend="Call backward(retain_graph=True) the first time",
+        )
+    if gradient is None:
+        gradient = Tensor.wrap(np.ones(tensor.type.sizes, tensor.dtype.numpy))
+    _accumulate(tensor, gradient)
+
+
+def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
+    with no_grad():
+        tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient)
+
+
+def _key(gradient: Tensor | None) -> tuple[object, ...]:
+    return () if gradient is None else leaf_type(gradient)
+
+
+def _seed_slots(trace: Trace, gradient: Tensor | None) -> tuple[int, ...]:
+    """The slot of the gradient that was passed, which may be a new leaf."""
+    if gradient is None:
+        return ()
+    slot = trace.slot_of(gradient)
+    if slot is None:
+        slot = trace.count
+        trace.count += 1
+        trace.add_leaf(gradient, slot)
+    return (slot,)
+
+
+def _is_spent(trace: Trace, slot: int) -> bool:
+    leaf = trace.leaves.get(slot)
+    return leaf is not None and leaf.is_spent
+
+
+def _record(
+    trace: Trace, slot: int, seeds: tuple[int, ...], first: int, retain_graph: bool
+) -> Record:
+    parent = trace.record
+    leaves = [leaf_value(trace.leaves[each], each) for each in range(first, trace.count)]
+    values = [*parent.values(), *leaves]
+    loss = values[slot]
+    reached = {value for node in topological([loss]) for value in node.outputs}
+    wanted = {each for each, leaf in trace.leaves.items() if leaf.requires_grad}
+    wanted |= trace.retained.keys()
+    targets = tuple(each for each in sorted(wanted) if values[each] in reached)
+    gradients = differentiate(
+        [loss],
+        [values[each] for each in targets],
+        [values[each] for each in seeds] or [ops.ones_like(loss)],
+    )
+    behind = {value for node in topological(gradients) for value in node.outputs}
+    return Record(
+        parent=parent,
+        call=Call(backward, (), {}, tuple(_slots(values, behind)), False),
+        first=parent.end,
+        leaves=tuple(leaves),
+        results=gradients,
+        requires_grad=(False,) * len(gradients),
+        random=parent.random,
+        targets=targets,
+        freed=frozenset(_results(parent, reached)),
+    )
+
+
+def _slots(values: list[Value], among: set[Value]) -> list[int]:
+    return [slot for slot, value in enumerate(values) if value in among]
+
+
+def _results(record: Record, reached: set[Value]) -> list[int]:
+    """Slots of the results with a gradient that the loss was computed from, and its own."""
+    return [
+        each.first + len(each.leaves) + i
+        for each in record.path()
+        for i, (value, needs) in enumerate(zip(each.results, each.requires_grad, strict=True))
+        if needs and value in reached
+    ]

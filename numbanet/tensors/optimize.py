@@ -1,0 +1,299 @@
+"""The step of an optimizer: gradients, and all that is recorded behind them, in one program.
+
+Parameters that have taken the same steps form a *partition*. Their numbers lie in one flat
+variable, and so do their gradients and each of the rule's slots: a step is elementwise on them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from numbanet import ops
+from numbanet.ir import DType, Update, Value, Variable
+from numbanet.ops.state import pack
+from numbanet.optimizers.rules import Hyper, Rule, Slot
+from numbanet.state.flat import FlatState
+from numbanet.state.linking import Leaves
+from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.flush import device, finish
+from numbanet.tensors.modes import no_grad
+from numbanet.tensors.program import LoadedProgram, Moves, Step, load
+from numbanet.tensors.tensor import Tensor
+from numbanet.tensors.trace import STATE, Trace
+
+
+class Group(Protocol):
+    """Parameters that move by one rule, as an optimizer states them."""
+
+    @property
+    def params(self) -> Sequence[Tensor]: ...
+
+    @property
+    def rule(self) -> Rule: ...
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """The rule's hyperparameters as they are now."""
+        ...
+
+    partitions: list[Partition]
+    """Kept here from step to step; empty at first."""
+
+
+class Partition:
+    """Parameters with one history: where they, their gradients and their slots lie.
+
+    Parameters
+    ----------
+    params : sequence of Tensor
+    slots : dict of str to (dict of Variable to Variable)
+        For each slot of a number an element: its numbers for each parameter's variable.
+    scalars : dict of str to Variable
+        Slots of one number.
+    steps : int
+        Steps taken so far.
+    """
+
+    def __init__(
+        self,
+        params: Sequence[Tensor],
+        slots: Mapping[str, Mapping[Variable, Variable]],
+        scalars: Mapping[str, float],
+        steps: int,
+    ) -> None:
+        self.params = list(params)
+        self.slots = {name: dict(each) for name, each in slots.items()}
+        self.scalars = {
+            name: Variable(np.float64(number), f"optimizer/{name}")
+            for name, number in scalars.items()
+        }
+        self.step = Variable(np.int64(steps), "optimizer/step")
+        self.hyper: dict[str, Variable] = {}
+        self.constants: dict[str, float] = {}
+        variables = [_variable(param) for param in params]
+        named = {f"{i}": variable for i, variable in enumerate(variables)}
+        self.state = FlatState(named)
+        self.gradients = [Variable(_zeros(each), "gradient") for each in variables]
+        self.gradient_state = FlatState({f"{i}": v for i, v in enumerate(self.gradients)})
+        self.slot_states = {
+            name: FlatState({path: each[variable] for path, variable in named.items()})
+            for name, each in self.slots.items()
+        }
+        self._shown: list[weakref.ref[Tensor]] = []
+
+    @classmethod
+    def fresh(
+        cls, params: Sequence[Tensor], rule: Rule, numbers: Mapping[str, float]
+    ) -> Partition:
+        """One of parameters that have not moved yet."""
+
+        def initial(slot: Slot) -> float:
+            return numbers[slot.initial] if isinstance(slot.initial, str) else slot.initial
+
+        slots = {
+            slot.name: {
+                _variable(param): Variable(
+                    _zeros(_variable(param)) + initial(slot), f"optimizer/{slot.name}"
+                )
+                for param in params
+            }
+            for slot in rule.slots
+            if not slot.is_scalar
+        }
+        scalars = {slot.name: initial(slot) for slot in rule.slots if slot.is_scalar}
+        return cls(params, slots, scalars, 0)
+
+    def part(self, params: Sequence[Tensor]) -> Partition:
+        """Some of the parameters, with the history that they have."""
+        wanted = [_variable(param) for param in params]
+        slots = {
+            name: {variable: each[variable] for variable in wanted}
+            for name, each in self.slots.items()
+        }
+        scalars = {name: float(each.numpy()) for name, each in self.scalars.items()}
+        return Partition(params, slots, scalars, int(self.step.numpy()))
+
+    def adopt(self) -> None:
+        """Take over what has moved elsewhere since the last step."""
+        for state in (self.state, self.gradient_state, *self.slot_states.values()):
+            state.adopt()
+
+    def set_numbers(self, numbers: Mapping[str, float]) -> tuple[object, ...]:
+        """Note the hyperparameters of this step; what of them a program depends on.
+
+        The learning rate, and what changes from step to step, is state that programs read; all
+        else is a constant in them.
+        """
+        for name, number in numbers.items():
+            if name in self.hyper:
+                if self.constants[name] != number:
+                    self.hyper[name].assign(number)
+            elif name == "learning_rate" or self.constants.get(name, number) != number:
+                self.hyper[name] = Variable(np.float64(number), f"optimizer/{name}")
+            self.constants[name] = number
+        return tuple(
+            (name, None if name in self.hyper else number) for name, number in numbers.items()
+        )
+
+    def updates(
+        self, rule: Rule, names: Sequence[str], gradients: Sequence[Value], leaves: Leaves
+    ) -> list[Update]:
+        """One step on flat values."""
+        state = self.state
+        offsets = [segment.offset for segment in state.segments.values()]
+        gradient = pack(gradients, offsets, state.size)
+        step, flat = leaves.of(self.step), leaves.of(state.flat)
+        hyper = Hyper(
+            state.dtype,
+            ops.cast(step + 1, DType.FLOAT64),
+            {
+                name: leaves.of(self.hyper[name])
+                if name in self.hyper
+                else self.constants[name]
+                for name in names
+            },
+            tuple(state.segments.values()),
+        )
+        variables = {
+            **{name: each.flat for name, each in self.slot_states.items()},
+            **self.scalars,
+        }
+        old = {name: leaves.of(variable) for name, variable in variables.items()}
+        moved, new = rule.update(flat, gradient, old, hyper)
+        return [
+            Update(flat, moved),
+            Update(leaves.of(self.gradient_state.flat), gradient),
+            Update(step, step + 1),
+            *(Update(old[name], new[name]) for name in variables),
+        ]
+
+    def keep_gradients(self) -> None:
+        """Let who holds a gradient of the last step keep it: its place is needed again."""
+        for reference in self._shown:
+            tensor = reference()
+            if tensor is not None and tensor.variable in self.gradients:
+                tensor.numbers, tensor.variable, tensor.layout = tensor.array(), None, None
+
+    def show_gradients(self) -> None:
+        """Let the parameters' gradients show where the program wrote them."""
+        self._shown = []
+        for param, gradient in zip(self.params, self.gradients, strict=True):
+            _variable(param).version += 1
+            _gradient(param)._show(gradient, param.layout)
+            self._shown.append(weakref.ref(_gradient(param)))
+
+
+def step(groups: Sequence[Group]) -> None:
+    """Take one step: run what was recorded, the gradients of all groups, and their rules.
+
+    Parameters without a gradient stay where they are.
+    """
+    parts = [(group, each) for group in groups for each in _partitions(group)]
+    if not parts:
+        return
+    trace = _trace_of([part for _, part in parts])
+    settings = [part.set_numbers(group.numbers) for group, part in parts]
+    gradients = tuple(
+        (trace.slot_of(param.grad), param.layout)  # type: ignore[arg-type]
+        for _, part in parts
+        for param in part.params
+    )
+    consumed = {id(param.grad) for _, part in parts for param in part.params}
+    wanted = [(slot, t) for slot, t in trace.pending() if id(t) not in consumed]
+    slots = tuple(slot for slot, _ in wanted)
+    for _, part in parts:
+        part.keep_gradients()
+        part.adopt()
+    what = tuple(
+        (part, group.rule, each) for (group, part), each in zip(parts, settings, strict=True)
+    )
+    mutated = tuple(trace.mutated.items())
+    key = ("step", what, gradients, slots, mutated, FlatState.moves, device())
+    program: LoadedProgram | None = trace.record.programs.get(key)
+    if program is None:
+        added = Step(gradients, _moves(parts))  # type: ignore[arg-type]
+        program = load(trace.record, slots, trace.mutated, device(), added)
+        trace.record.programs[key] = program
+    program.run(trace, wanted)
+    finish(trace, wanted)
+    for _, part in parts:
+        part.show_gradients()
+
+
+def _partitions(group: Group) -> list[Partition]:
+    """The partitions of the parameters that have gradients now."""
+    live = {id(param): param for param in group.params if param.grad is not None}
+    kept: list[Partition] = []
+    chosen: list[Partition] = []
+    for partition in group.partitions:
+        inside = [param for param in partition.params if id(param) in live]
+        outside = [param for param in partition.params if id(param) not in live]
+        pieces = (
+            [partition]
+            if not (inside and outside)
+            else [partition.part(inside), partition.part(outside)]
+        )
+        kept += pieces
+        chosen += pieces[:1] if inside else []
+        for param in inside:
+            del live[id(param)]
+    for dtype in dict.fromkeys(param.dtype for param in live.values()):
+        params = [param for param in live.values() if param.dtype is dtype]
+        fresh = Partition.fresh(params, group.rule, group.numbers)
+        kept.append(fresh)
+        chosen.append(fresh)
+    group.partitions[:] = kept
+    return chosen
+
+
+def _trace_of(parts: Sequence[Partition]) -> Trace:
+    """The trace that knows all gradients; they are brought into one if need be."""
+    params = [param for part in parts for param in part.params]
+    trace = STATE.trace
+    if trace is None or any(trace.slot_of(_gradient(p)) is None for p in params):
+        with no_grad():
+            for param, gradient in zip(
+                params, _together([p.grad for p in params]), strict=True
+            ):
+                param.grad = gradient
+        assert STATE.trace is not None
+        trace = STATE.trace
+    return trace
+
+
+@tensor_function
+def _together(gradients: Any) -> Any:
+    """The same values, as results of one trace."""
+    return tuple(ops.stop_gradient(gradient) for gradient in gradients)
+
+
+def _moves(parts: Sequence[tuple[Group, Partition]]) -> Moves:
+    rules = [(part, group.rule, tuple(group.numbers)) for group, part in parts]
+
+    def moves(gradients: Sequence[Value], leaves: Leaves) -> list[Update]:
+        rest = iter(gradients)
+        return [
+            update
+            for part, rule, names in rules
+            for update in part.updates(rule, names, [next(rest) for _ in part.params], leaves)
+        ]
+
+    return moves
+
+
+def _gradient(param: Tensor) -> Tensor:
+    assert param.grad is not None
+    return param.grad
+
+
+def _variable(param: Tensor) -> Variable:
+    assert param.variable is not None
+    return param.variable
+
+
+def _zeros(variable: Variable) -> np.ndarray:
+    return np.zeros(variable.type.sizes, variable.type.dtype.numpy)

@@ -1,0 +1,186 @@
+"""Programs of traces: what was asked for at one point of the tree, compiled and loaded."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from numbanet.arrays.ids import check_ids, id_limits
+from numbanet.compile import compile_program
+from numbanet.errors import GraphError
+from numbanet.ir import Graph, Update, Value, Variable, topological
+from numbanet.ops import transpose
+from numbanet.ops.leaf import INPUT, variable_of, variable_value
+from numbanet.runtime.device import Device, Executable
+from numbanet.state.flat import FlatState
+from numbanet.state.linking import Leaves, link
+from numbanet.tensors.tensor import Tensor
+from numbanet.tensors.trace import Record, Trace
+
+Moves = Callable[[Sequence[Value], Leaves], list[Update]]
+"""The updates of an optimizer, out of gradients and what variables are read as."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """An output of a program's last run, while nobody has read it."""
+
+    executable: Executable
+    name: str
+
+    def read(self) -> np.ndarray:
+        return self.executable.output(self.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What an optimizer adds to a program.
+
+    Attributes
+    ----------
+    gradients : tuple of (int, layout)
+        Slots of the gradients, and how their parameters are stored.
+    moves : Moves
+    """
+
+    gradients: tuple[tuple[int, tuple[int, ...] | None], ...]
+    moves: Moves
+
+
+@dataclass(eq=False)
+class LoadedProgram:
+    """A program, and which slots it reads and gives.
+
+    Attributes
+    ----------
+    inputs : dict of int to str
+        Data leaves by slot, and the inputs they are bound to.
+    variables : tuple of int
+        Slots of the variables that are read.
+    outputs : dict of int to str
+    assigned : dict of Variable to str
+        Variables that take an output's numbers through the host.
+    limits : dict of str to int
+        Inputs that index into something, and its size.
+    """
+
+    executable: Executable
+    inputs: Mapping[int, str]
+    variables: tuple[int, ...]
+    outputs: Mapping[int, str]
+    assigned: Mapping[Variable, str]
+    limits: Mapping[str, int]
+    readers: list[weakref.ref[Tensor]] = field(default_factory=list)
+
+    def run(self, trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
+        """Run on the leaves of ``trace``; ``wanted`` tensors can be read afterwards."""
+        check_versions(trace, self.variables)
+        self._save_readings()
+        arrays = {name: trace.leaves[slot].array() for slot, name in self.inputs.items()}
+        if self.limits:
+            check_ids(arrays, self.limits)
+        for name, array in arrays.items():
+            self.executable.bind(name, array)
+        self.executable.run()
+        for slot, tensor in wanted:
+            tensor.numbers = Reading(self.executable, self.outputs[slot])
+            self.readers.append(weakref.ref(tensor))
+        for variable, name in self.assigned.items():
+            variable.assign(self.executable.output(name))
+
+    def _save_readings(self) -> None:
+        """The next run overwrites what somebody may still want to read."""
+        for reference in self.readers:
+            tensor = reference()
+            if tensor is not None and isinstance(tensor.numbers, Reading):
+                tensor.numbers = tensor.numbers.read()
+        self.readers.clear()
+
+
+def check_versions(trace: Trace, slots: Sequence[int]) -> None:
+    """Raise GraphError if a variable has changed since the trace read it."""
+    for slot in slots:
+        variable = trace.leaves[slot].variable
+        if variable is not None and variable.version != trace.versions[slot]:
+            raise GraphError(
+                f"{variable.name!r} was changed after a result had been computed from it that "
+                "is needed now",
+                got=f"version {variable.version}",
+                expected=f"version {trace.versions[slot]}",
+                mend="Change parameters after backward() and step(), or read results before",
+            )
+
+
+def load(
+    record: Record,
+    wanted: Sequence[int],
+    mutated: Mapping[Variable, tuple[int, tuple[int, ...] | None]],
+    device: Device,
+    step: Step | None = None,
+) -> LoadedProgram:
+    """Compile what computes the slots ``wanted`` and the new numbers of ``mutated``."""
+    values = record.values()
+    outputs = {slot: f"slot{slot}" for slot in wanted}
+    results = {name: values[slot] for slot, name in outputs.items()}
+    updates: list[Update] = []
+    assigned: dict[Variable, str] = {}
+    for variable, (slot, layout) in mutated.items():
+        new = stored(values[slot], layout)
+        if isinstance(variable.home, FlatState):
+            assigned[variable] = f"variable{slot}"
+            results[assigned[variable]] = new
+        else:
+            updates.append(Update(variable_value(variable), new))
+    gradients = _gradients(values, step)
+    targets = (*results.values(), *gradients.values(), *(each.new for each in updates))
+    inputs, variables = _leaves(values, targets)
+    named = {name: values[slot] for slot, name in inputs.items()}
+    graph = Graph(tuple(named.values()), {**results, **gradients}, tuple(updates))
+    linked, leaves = link(graph)
+    if step is not None:
+        moves = step.moves([linked.outputs[name] for name in gradients], leaves)
+        kept = {name: linked.outputs[name] for name in results}
+        linked = Graph(linked.inputs, kept, (*linked.updates, *moves))
+    executable = device.load(compile_program(linked, device))
+    limits = id_limits(named, targets)
+    return LoadedProgram(executable, inputs, variables, outputs, assigned, limits)
+
+
+def _gradients(values: Sequence[Value], step: Step | None) -> dict[str, Value]:
+    pairs = () if step is None else step.gradients
+    return {
+        f"gradient{i}": stored(values[slot], layout) for i, (slot, layout) in enumerate(pairs)
+    }
+
+
+def stored(value: Value, layout: tuple[int, ...] | None) -> Value:
+    """A tensor's value as its variable stores it."""
+    return value if layout is None else transpose(value, layout)
+
+
+def _leaves(
+    values: Sequence[Value], targets: Sequence[Value]
+) -> tuple[dict[int, str], tuple[int, ...]]:
+    """Slots of the inputs, with their names, and of the variables behind ``targets``."""
+    reached = {value for node in topological(targets) for value in node.outputs}
+    inputs: dict[int, str] = {}
+    variables: list[int] = []
+    for slot, value in enumerate(values):
+        if value not in reached:
+            continue
+        if value.node.op is INPUT:
+            inputs[slot] = f"slot{slot}"
+        elif _shown_variable(value) is not None:
+            variables.append(slot)
+    return inputs, tuple(variables)
+
+
+def _shown_variable(value: Value) -> Variable | None:
+    """The variable that a slot shows, if it is a leaf."""
+    variable = variable_of(value)
+    if variable is None and value.node.op.name == "transpose":
+        return variable_of(value.node.inputs[0])
+    return variable

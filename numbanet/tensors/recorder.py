@@ -1,0 +1,195 @@
+"""Recording: a call on tensors is found in the tree, or added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from numbanet import ops
+from numbanet.errors import ArgumentError
+from numbanet.ir import DType, Value
+from numbanet.ops.leaf import constant, input_value
+from numbanet.ops.random import random_source
+from numbanet.tensors.arguments import PLACEHOLDER, substitute
+from numbanet.tensors.modes import MODES
+from numbanet.tensors.symbolic import variable_leaf
+from numbanet.tensors.tensor import Tensor
+from numbanet.tensors.trace import Call, Record, Trace, leaf_type
+from numbanet.tensors.traces import trace_for
+
+
+def call(
+    function: Callable[..., Any],
+    key: list[Any],
+    tensors: list[Tensor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    random: int | None = None,
+) -> Any:
+    """The result of ``function``, a function of values, on tensors.
+
+    Parameters
+    ----------
+    function : callable
+    key : list
+        What makes this call another than others, apart from the tensors.
+    tensors : list of Tensor
+        All tensors among the arguments, in order.
+    random : int, optional
+        If the last of ``tensors`` is no argument, but the seed of random states: how many of
+        these were taken before. By default the trace's own seed is used.
+    """
+    trace = trace_for(function, tensors)
+    first = trace.count
+    key.append(MODES.grad)
+    key.append(random)
+    slots = _number(trace, tensors, key)
+    try:
+        record = trace.record.following.get(tuple(key))
+        if record is None:
+            made = Call(function, args, kwargs, tuple(slots), MODES.grad, random)
+            record = _record(trace, made, tensors, range(first, trace.count))
+            trace.record.following[tuple(key)] = record
+    except BaseException as error:
+        _take_back(trace, first)
+        if isinstance(error, TypeError) and "unhashable" in str(error):
+            raise ArgumentError(
+                f"{function.__name__}() with such an argument: {error}"
+            ) from error
+        raise
+    results = trace.advance(record)
+    if record.is_view:
+        tensors[0].has_views = True
+    for result in results:
+        result.function = function.__name__
+    return record.restore(results)
+
+
+def _number(trace: Trace, tensors: list[Tensor], key: list[Any]) -> list[int]:
+    """The slots of ``tensors``, and what matters of them into ``key``."""
+    slots = []
+    for tensor in tensors:
+        slot = trace.slot_of(tensor)
+        if slot is None:
+            slot = trace.count
+            trace.count += 1
+            key.append(leaf_type(tensor))
+            trace.add_leaf(tensor, slot)
+        key.append(slot)
+        slots.append(slot)
+    return slots
+
+
+def _take_back(trace: Trace, first: int) -> None:
+    for slot in range(first, trace.count):
+        trace.drop_leaf(slot)
+    trace.count = first
+
+
+def _record(trace: Trace, made: Call, tensors: list[Tensor], new: Iterable[int]) -> Record:
+    """A record of a call that was not seen before at this place."""
+    parent = trace.record
+    leaves = [leaf_value(trace.leaves[slot], slot) for slot in new]
+    values = [*parent.values(), *leaves]
+    source = _Source(parent, values, leaves, made)
+    inputs = iter([values[slot] for slot in made.tensors])
+    with random_source(source):
+        returned = made.function(
+            *(substitute(each, inputs) for each in made.args),
+            **{name: substitute(each, inputs) for name, each in made.kwargs.items()},
+        )
+    results, restore = flatten_results(returned)
+    needs = any(tensor.requires_grad for tensor in tensors)
+    detaches = getattr(made.function, "detaches", False) or not made.grad
+    if needs and detaches:
+        results = [ops.stop_gradient(v) if v.dtype.is_floating else v for v in results]
+    places = iter([PLACEHOLDER] * len(tensors))
+    return Record(
+        parent=parent,
+        call=Call(
+            made.function,
+            tuple(substitute(each, places) for each in made.args),
+            {name: substitute(each, places) for name, each in made.kwargs.items()},
+            made.tensors,
+            made.grad,
+            made.random,
+        ),
+        first=parent.end,
+        leaves=tuple(leaves),
+        results=tuple(results),
+        requires_grad=tuple(
+            needs and not detaches and value.dtype.is_floating for value in results
+        ),
+        restore=restore,
+        random=parent.random if made.random is not None else source.taken,
+        brings_seed=source.is_new,
+        is_view=getattr(made.function, "is_view", False),
+    )
+
+
+class _Source:
+    """Random states: a seed, a leaf of the trace, and the number of the state."""
+
+    def __init__(
+        self, parent: Record, values: list[Value], leaves: list[Value], made: Call
+    ) -> None:
+        self.is_new = False
+        self._values = values
+        self._leaves = leaves
+        if made.random is None:
+            self.taken = parent.random
+            self._seed = _seed_of(parent, values)
+        else:
+            self.taken = made.random
+            self._seed = values[made.tensors[-1]]
+
+    def __call__(self) -> tuple[Value, Value]:
+        if self._seed is None:
+            self._seed = input_value(f"slot{len(self._values)}", (), DType.INT64)
+            self._leaves.append(self._seed)
+            self.is_new = True
+        self.taken += 1
+        return self._seed, constant(np.int64(self.taken))
+
+
+def _seed_of(record: Record, values: list[Value]) -> Value | None:
+    """The trace's seed, if a record up to this one brought it."""
+    for each in record.path():
+        if each.brings_seed:
+            return values[each.first + len(each.leaves) - 1]
+    return None
+
+
+def leaf_value(tensor: Tensor, slot: int) -> Value:
+    """The value that a leaf is read as."""
+    if tensor.variable is not None:
+        return variable_leaf(tensor)
+    return input_value(f"slot{slot}", tensor.type.shape, tensor.type.dtype)
+
+
+def flatten_results(returned: Any) -> tuple[list[Value], Callable[[list[Any]], Any]]:
+    """Values of a call, and what makes of as many tensors what the call returns."""
+    if isinstance(returned, Value):
+        return [returned], lambda results: results[0]
+    kind = type(returned)
+    if hasattr(kind, "_fields"):
+        return list(returned), lambda results: kind(*results)
+    if isinstance(returned, list | tuple):
+        nested = [flatten_results(each) for each in returned]
+        counts = [len(values) for values, _ in nested]
+
+        def restore(results: list[Any]) -> Any:
+            rest = iter(results)
+            return kind(
+                part([next(rest) for _ in range(count)])
+                for count, (_, part) in zip(counts, nested, strict=True)
+            )
+
+        return [value for values, _ in nested for value in values], restore
+    if returned is None:
+        return [], lambda results: None
+    raise ArgumentError(
+        "a function of tensors returns values, or tuples of them", got=kind.__name__
+    )

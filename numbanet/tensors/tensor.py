@@ -1,0 +1,390 @@
+"""The tensor: numbers, or the promise of numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from numbanet.errors import ArgumentError, DTypeError, ShapeError, SymbolicValueError
+from numbanet.ir import DType, TensorType, Value, Variable
+from numbanet.tensors.modes import MODES
+from numbanet.tensors.size import Size
+
+if TYPE_CHECKING:
+    from numbanet.tensors.program import Reading
+    from numbanet.tensors.trace import Trace
+
+
+class Tensor:
+    """An array of numbers that are computed when somebody looks.
+
+    Of one of four kinds: it has numbers on the host (`numbanet.tensor`); it shows a variable (a
+    parameter or buffer of a module); it is the result of recorded operations, whose numbers are
+    computed when they are read, or when an optimizer steps; or it stands for a symbolic value
+    while a `numbanet.Model` is being built.
+
+    Operations are methods, Python's operators, and the functions of `numbanet.nn.functional`,
+    with PyTorch's names. The numbers never change behind a reader's back: ``numpy()`` copies.
+
+    Attributes
+    ----------
+    grad : Tensor or None
+        The sum of the gradients that ``backward()`` brought here.
+    requires_grad : bool
+    """
+
+    # Most tensors have few of these, and one is made for each operation of each step: what is
+    # not set costs nothing.
+    type: TensorType
+    requires_grad: bool = False
+    grad: Tensor | None = None
+    trace: Trace | None = None
+    """Where ``slot`` is a number of this tensor; see `numbanet.tensors.trace`."""
+    slot: int = -1
+    is_result: bool = False
+    """Whether its numbers or its gradient need the recorded operations behind it."""
+    is_spent: bool = False
+    """A leaf that was a result, and whose operations are gone: no gradient flows through."""
+    numbers: Any = None
+    """An array; or a reading, an output of a program that nobody has read yet; or None."""
+    variable: Variable | None = None
+    layout: tuple[int, ...] | None = None
+    """Permutation by which the variable stores what this tensor shows; None for as it is."""
+    value: Value | None = None
+    is_view: bool = False
+    has_views: bool = False
+    function: str = ""
+    """Name of the function that a result comes from."""
+    __array_ufunc__ = None
+    __hash__ = object.__hash__
+
+    # Ways to make one.
+
+    @classmethod
+    def wrap(cls, array: np.ndarray, requires_grad: bool = False) -> Tensor:
+        """A tensor of ``array``, which is the tensor's own from now on: nobody changes it."""
+        tensor = cls.__new__(cls)
+        if not array.flags.c_contiguous:
+            array = np.array(array, order="C")
+        tensor.type = TensorType(array.shape, DType.of(array.dtype))
+        tensor.numbers = array
+        if requires_grad:
+            tensor.requires_grad_()
+        return tensor
+
+    @classmethod
+    def of_variable(
+        cls,
+        variable: Variable,
+        layout: tuple[int, ...] | None = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
+        """A tensor that shows ``variable``, now and later.
+
+        Parameters
+        ----------
+        variable : Variable
+        layout : tuple of int, optional
+            The variable holds this tensor transposed by it.
+        requires_grad : bool
+        """
+        tensor = cls.__new__(cls)
+        tensor._show(variable, layout)
+        if requires_grad:
+            tensor.requires_grad_()
+        return tensor
+
+    @classmethod
+    def symbolic(cls, value: Value) -> Tensor:
+        """A tensor that stands for a value of a model that is being built."""
+        tensor = cls.__new__(cls)
+        tensor.type = value.type
+        tensor.value = value
+        return tensor
+
+    def _show(self, variable: Variable, layout: tuple[int, ...] | None) -> None:
+        """Become a tensor that shows ``variable``."""
+        sizes = variable.type.shape
+        if layout is not None:
+            sizes = tuple(sizes[layout.index(axis)] for axis in range(len(layout)))
+        self.type = TensorType(sizes, variable.type.dtype)
+        self.variable, self.layout = variable, layout
+        self.trace = self.numbers = None
+        self.is_result = False
+
+    # What it is.
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.type.shape)  # type: ignore[arg-type]
+
+    @property
+    def dtype(self) -> DType:
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.type.rank
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no operation with a gradient is behind it."""
+        return not (self.is_result and self.requires_grad)
+
+    @property
+    def grad_fn(self) -> str | None:
+        """Name of what brings its gradient back; None for a leaf."""
+        return None if self.is_leaf else f"{self.function}Backward0"
+
+    @property
+    def device(self) -> str:
+        """Name of the device that computes."""
+        from numbanet.tensors.flush import device
+
+        return device().name
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for gradients, or stop asking; returns the tensor.
+
+        Raises
+        ------
+        DTypeError
+            If it is not floating-point.
+        ArgumentError
+            If it is a result that needs gradients.
+        """
+        if requires_grad and not self.type.dtype.is_floating:
+            raise DTypeError(
+                "only floating-point tensors can require gradients", got=self.type.dtype.value
+            )
+        if not requires_grad and not self.is_leaf:
+            raise ArgumentError(
+                "only leaves may stop requiring gradients", mend="Use tensor.detach()"
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    # Looking at numbers.
+
+    def array(self) -> np.ndarray:
+        """The numbers: not a copy where they are the tensor's own, so not to be changed."""
+        if self.variable is not None:
+            from numbanet.tensors.flush import settle_variable
+
+            settle_variable(self.variable)
+            return _shown(self.variable.numpy(), self.layout)
+        if self.numbers is None:
+            self._compute()
+        numbers = self.numbers
+        if not isinstance(numbers, np.ndarray):
+            numbers = self.numbers = cast("Reading", numbers).read()
+        return numbers
+
+    def _compute(self) -> None:
+        from numbanet.tensors.flush import flush
+
+        if self.trace is None:
+            raise SymbolicValueError(
+                "a tensor of a model that is being built has no numbers",
+                mend="Run the model, for example with predict()",
+            )
+        flush(self.trace, (self,))
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """A copy of the numbers.
+
+        Parameters
+        ----------
+        force : bool
+            Also of a tensor that requires gradients.
+
+        Raises
+        ------
+        ArgumentError
+            If it requires gradients: the copy would not.
+        """
+        if self.requires_grad and not force:
+            raise ArgumentError(
+                "numpy() of a tensor that requires gradients",
+                mend="Use tensor.detach().numpy()",
+            )
+        return self.array().copy()
+
+    def item(self) -> Any:
+        """The only number, as Python's.
+
+        Raises
+        ------
+        ShapeError
+            If there is not exactly one.
+        """
+        if self.type.size != 1:
+            raise ShapeError(
+                "item() takes a tensor of one element", got=str(tuple(self.type.shape))
+            )
+        return self.array().item()
+
+    def tolist(self) -> Any:
+        """The numbers as Python's, in nested lists."""
+        return self.array().tolist()
+
+    def __bool__(self) -> bool:
+        return bool(self._number("a truth value"))
+
+    def __int__(self) -> int:
+        return int(self._number("int()"))
+
+    def __float__(self) -> float:
+        return float(self._number("float()"))
+
+    def __index__(self) -> int:
+        if self.type.dtype.is_floating:
+            raise DTypeError("an index is an integer", got=self.type.dtype.value)
+        return int(self._number("an index"))
+
+    def _number(self, asked: str) -> Any:
+        if self.type.size != 1:
+            raise ShapeError(
+                f"{asked} of a tensor that has not one element",
+                got=str(tuple(self.type.shape)),
+            )
+        return self.array().item()
+
+    def __len__(self) -> int:
+        if not self.type.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.type.sizes[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype)
+
+    # Gradients.
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+        """Add the gradient of this tensor with respect to each leaf to the leaf's ``grad``.
+
+        Parameters
+        ----------
+        gradient : Tensor, optional
+            Of this tensor's shape; ones for a scalar by default.
+        retain_graph : bool
+            Whether ``backward`` may come this way again.
+
+        Raises
+        ------
+        GraphError
+            If it does not require a gradient, or has been differentiated before.
+        """
+        from numbanet.tensors.backward import backward
+
+        backward(self, gradient, retain_graph)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this result, too."""
+        if not self.requires_grad:
+            raise ArgumentError("retain_grad() of a tensor that requires no gradient")
+        if self.is_result and self.trace is not None:
+            self.trace.retained[self.slot] = self
+
+    @property
+    def data(self) -> Tensor:
+        """The same numbers without gradients; changing them in place changes this tensor."""
+        return self._alias()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        from numbanet.tensors.modes import no_grad
+
+        with no_grad():
+            self._replace(other)
+
+    def detach(self) -> Tensor:
+        """The same numbers without gradients."""
+        return self._alias()
+
+    def _alias(self) -> Tensor:
+        if self.variable is not None:
+            return Tensor.of_variable(self.variable, self.layout)
+        if self.is_result or self.value is not None:
+            from numbanet.tensors.functions.detaching import detached
+
+            return detached(self)
+        alias = Tensor.wrap(self.array())
+        alias.is_view = self.has_views = True
+        return alias
+
+    # Changing.
+
+    def _replace(self, new: Tensor) -> Tensor:
+        """Take the numbers of ``new``, a result or a leaf, in place; returns this tensor.
+
+        Raises
+        ------
+        ArgumentError
+            If it is a leaf that requires gradients and these are not switched off.
+        NotImplementedError
+            If it is a view, or has views: they would have to change with it.
+        ShapeError, DTypeError
+            If ``new`` is of another type.
+        """
+        from numbanet.tensors.flush import replace
+
+        self._check_replaceable(new)
+        replace(self, new)
+        return self
+
+    def _check_replaceable(self, new: Tensor) -> None:
+        if self.requires_grad and self.is_leaf and MODES.grad:
+            raise ArgumentError(
+                "a leaf that requires gradients cannot be changed in place",
+                mend="Do it within numbanet.no_grad()",
+            )
+        if self.is_view or self.has_views:
+            raise NotImplementedError(
+                "in-place operations on a view, or on a tensor that has views: the others "
+                "would have to change too. Use the operation that returns a new tensor"
+            )
+        if new.type.shape != self.type.shape:
+            raise ShapeError(
+                "an in-place operation keeps the shape",
+                got=str(tuple(new.type.shape)),
+                expected=str(tuple(self.type.shape)),
+            )
+        if new.type.dtype is not self.type.dtype:
+            raise DTypeError(
+                "an in-place operation keeps the element type",
+                got=new.type.dtype.value,
+                expected=self.type.dtype.value,
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise ArgumentError("only leaves can be copied deeply", mend="Detach it first")
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        if self.variable is not None:
+            old = self.variable
+            numbers = _stored(self.array(), self.layout)
+            copy._show(Variable(numbers, old.name, trainable=old.trainable), self.layout)
+        else:
+            copy.type = self.type
+            copy.numbers = self.array().copy()
+        copy.requires_grad = self.requires_grad
+        return copy
+
+
+def _shown(array: np.ndarray, layout: tuple[int, ...] | None) -> np.ndarray:
+    if layout is None:
+        return array
+    return np.ascontiguousarray(array.transpose(inverse(layout)))
+
+
+def _stored(array: np.ndarray, layout: tuple[int, ...] | None) -> np.ndarray:
+    return array if layout is None else array.transpose(layout)
+
+
+def inverse(layout: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes ``layout``."""
+    return tuple(layout.index(axis) for axis in range(len(layout)))

@@ -1,0 +1,233 @@
+"""Traces: sequences of calls on tensors, each call recorded once and found again ever after.
+
+All sequences that were ever seen form a tree. A `Record` is a node of it: one call, with the
+symbolic values that it added. A `Trace` is a walk from the root: an iteration of a loop goes
+the way of the one before it, so a call costs a look-up, and at the end of the way lies
+the compiled program. A loop that branches takes another way, and gets another program.
+
+Tensors of a trace are numbered: each record adds a *slot* for each leaf that it reads for the
+first time, then for each of its results.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numbanet.initializers import draw_seed
+from numbanet.ir import TensorType, Value, Variable
+
+if TYPE_CHECKING:
+    from numbanet.tensors.program import LoadedProgram
+    from numbanet.tensors.tensor import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What a record repeats where its results are needed in another trace.
+
+    ``tensors`` are the slots of the tensors among the arguments, in order; where ``random`` is
+    not None, the last is the seed of random states, of which so many had been taken before.
+    """
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    tensors: tuple[int, ...]
+    grad: bool
+    random: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A call, found by the calls before it and by its own arguments.
+
+    Attributes
+    ----------
+    parent : Record or None
+    first : int
+        Number of slots before it.
+    leaves, results : tuple of Value
+        The values of its slots, in order.
+    requires_grad : tuple of bool
+        Of each result.
+    restore : callable
+        Results as the call returns them, out of a list of tensors.
+    random : int
+        Number of random states taken so far; the first brings the trace's seed, a last leaf.
+    targets : tuple of int
+        Of a backward call: the slots whose gradients its results are.
+    freed : frozenset of int
+        Of a backward call: results that cannot be differentiated again.
+    following : dict
+        The records that were seen to come next, by key.
+    programs : dict
+        What was compiled at this point, by what was asked for.
+    """
+
+    parent: Record | None = None
+    call: Call | None = None
+    first: int = 0
+    leaves: tuple[Value, ...] = ()
+    results: tuple[Value, ...] = ()
+    requires_grad: tuple[bool, ...] = ()
+    restore: Callable[[list[Any]], Any] = lambda results: None
+    random: int = 0
+    brings_seed: bool = False
+    is_view: bool = False
+    targets: tuple[int, ...] = ()
+    freed: frozenset[int] = frozenset()
+    following: dict[Any, Record] = field(default_factory=dict)
+    programs: dict[Any, LoadedProgram] = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """Number of slots with its own."""
+        return self.first + len(self.leaves) + len(self.results)
+
+    def path(self) -> Iterator[Record]:
+        """This record and those before it, from the root on."""
+        records: list[Record] = []
+        record: Record | None = self
+        while record is not None:
+            records.append(record)
+            record = record.parent
+        return reversed(records)
+
+    def values(self) -> list[Value]:
+        """The value of each slot."""
+        return [value for each in self.path() for value in (*each.leaves, *each.results)]
+
+
+ROOT = Record()
+
+
+class Trace:
+    """One walk through the tree, with the tensors of now.
+
+    Attributes
+    ----------
+    record : Record
+        Where the walk is.
+    leaves : dict of int to Tensor
+    variables : dict of (Variable, bool) to int
+        The slot that holds a variable's numbers, by whether gradients are wanted.
+    mutated : dict of Variable to (int, layout)
+        The slot of the numbers that a variable takes when the trace runs.
+    versions : dict of int to int
+        The version that a variable had when it became a leaf.
+    is_executed : bool
+        Whether a program ran; calls on leaves only then start another trace.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "count",
+        "freed",
+        "is_executed",
+        "leaves",
+        "mutated",
+        "record",
+        "results",
+        "retained",
+        "seed",
+        "variables",
+        "versions",
+    )
+
+    def __init__(self) -> None:
+        self.record = ROOT
+        self.count = 0
+        self.leaves: dict[int, Tensor] = {}
+        self.results: list[tuple[int, weakref.ref[Tensor]]] = []
+        self.variables: dict[tuple[Variable, bool], int] = {}
+        self.mutated: dict[Variable, tuple[int, tuple[int, ...] | None]] = {}
+        self.versions: dict[int, int] = {}
+        self.retained: dict[int, Tensor] = {}
+        self.freed: frozenset[int] = frozenset()
+        self.seed: Tensor | None = None
+        self.is_executed = False
+
+    def slot_of(self, tensor: Tensor) -> int | None:
+        """The number of ``tensor`` here, if it has one."""
+        if tensor.variable is not None:
+            return self.variables.get((tensor.variable, tensor.requires_grad))
+        return tensor.slot if tensor.trace is self else None
+
+    def add_leaf(self, tensor: Tensor, slot: int) -> None:
+        """Number a leaf."""
+        self.leaves[slot] = tensor
+        variable = tensor.variable
+        if variable is None:
+            tensor.trace, tensor.slot = self, slot
+        else:
+            self.variables[variable, tensor.requires_grad] = slot
+            self.versions[slot] = variable.version
+
+    def drop_leaf(self, slot: int) -> None:
+        """Take back `add_leaf`: what was to read the leaf could not be recorded."""
+        tensor = self.leaves.pop(slot)
+        if tensor.variable is None:
+            tensor.trace = None
+        else:
+            del self.variables[tensor.variable, tensor.requires_grad]
+            del self.versions[slot]
+
+    def advance(self, record: Record) -> list[Tensor]:
+        """Go on to ``record``; its results."""
+        from numbanet.tensors.tensor import Tensor
+
+        self.record = record
+        slot = record.first + len(record.leaves)
+        if record.brings_seed:
+            self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
+            self.add_leaf(self.seed, slot - 1)
+        tensors: list[Tensor] = []
+        for value, requires_grad in zip(record.results, record.requires_grad, strict=True):
+            tensor = Tensor.__new__(Tensor)
+            tensor.type = value.type
+            tensor.trace, tensor.slot = self, slot
+            tensor.is_result = True
+            tensor.requires_grad = requires_grad
+            if record.is_view:
+                tensor.is_view = True
+            self.results.append((slot, weakref.ref(tensor)))
+            tensors.append(tensor)
+            slot += 1
+        self.count = slot
+        return tensors
+
+    def pending(self) -> list[tuple[int, Tensor]]:
+        """Results that somebody holds and whose numbers are not computed, by slot."""
+        found = []
+        for slot, reference in self.results:
+            tensor = reference()
+            # A tensor that was changed in place stands for a later slot.
+            if tensor is not None and tensor.numbers is None and tensor.slot == slot:
+                found.append((slot, tensor))
+        return found
+
+    def is_settleable(self, tensor: Tensor) -> bool:
+        """Whether numbers are all that a result is good for: no gradient goes through it."""
+        return not tensor.requires_grad or tensor.slot in self.freed
+
+
+class _State(threading.local):
+    trace: Trace | None = None
+
+
+STATE = _State()
+"""``STATE.trace``: the trace that calls on this thread belong to."""
+
+
+def leaf_type(tensor: Tensor) -> tuple[object, ...]:
+    """What of a leaf decides how a call goes on."""
+    if tensor.variable is not None:
+        return (tensor.variable, tensor.layout, tensor.requires_grad)
+    type_: TensorType = tensor.type
+    return (type_.shape, type_.dtype.value, tensor.requires_grad)
