@@ -1,0 +1,79 @@
+"""Training steps, epochs and predictions, through numbanet's models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import numbanet as nb
+from benchmarks.peers.with_numbanet.models import build
+from benchmarks.session import Session, Task, over_batches
+
+
+def _model(task: Task, metrics: tuple[str, ...] = ()) -> nb.Model:
+    return build(
+        task.workload,
+        task.device,
+        dropout=task.dropout,
+        weights=task.weights,
+        metrics=metrics,
+    )
+
+
+def _data(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    x = task.x_channels_last
+    return x, (x if task.workload.model.reconstructs else task.y)
+
+
+def open_training(task: Task) -> Session:
+    """Steps as ``fit`` runs them: an epoch over the batches is one call."""
+    model, workload = _model(task), task.workload
+    x, y = _data(task)
+    batch, batches = workload.batch, workload.batches
+    trainer = model._current_trainer()
+    whole = model._data_set(x, y)
+    parts = [
+        model._data_set(x[i * batch : (i + 1) * batch], y[i * batch : (i + 1) * batch])
+        for i in range(batches)
+    ]
+    order, one = np.arange(whole.samples), np.arange(batch)
+
+    def run(steps: int) -> None:
+        for _ in range(steps // batches):
+            trainer.train_epoch(whole, order, batch)
+        for i in range(steps % batches):
+            trainer.train_epoch(parts[i], one, batch)
+
+    def losses(steps: int) -> list[float]:
+        logs = (trainer.train_epoch(parts[i % batches], one, batch) for i in range(steps))
+        return [each["loss"] for each in logs]
+
+    return Session(run, losses)
+
+
+def open_prediction(task: Task) -> Session:
+    model, workload = _model(task), task.workload
+    x, _ = _data(task)
+    batches = x.reshape(workload.batches, workload.batch, *x.shape[1:])
+
+    def run(steps: int) -> None:
+        for i in range(steps):
+            model.predict(batches[i % len(batches)])
+
+    return Session(run, over_batches(task, lambda i: model.predict(batches[i])))
+
+
+def open_fit(task: Task) -> Session:
+    """Epochs of ``fit`` with shuffling, accuracy and the progress bar."""
+    model = _model(task, metrics=("accuracy",))
+    x, y = _data(task)
+
+    def fit(epochs: int) -> nb.History:
+        return model.fit(
+            x, y, task.workload.batch, epochs=epochs, verbose=1, shuffle=task.is_random
+        )
+
+    def check(epochs: int) -> list[float]:
+        history = fit(epochs).history
+        return [*history["loss"], *history["accuracy"]]
+
+    return Session(fit, check)

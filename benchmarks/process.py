@@ -1,0 +1,123 @@
+"""A worker process, seen from the one that measures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from benchmarks.peers import KEPT, PEERS
+from benchmarks.workloads import Workload
+
+
+class PeerError(RuntimeError):
+    """A peer that could not be opened or run, in its own words."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which everything is measured.
+
+    Attributes
+    ----------
+    device : str
+    threads : int
+    rounds : int
+    budget : float
+        Seconds of one sample.
+    patience : float
+        Seconds of a peer on one workload, after which no further sample is begun.
+    is_quick : bool
+        Epochs have a tenth of their samples.
+    """
+
+    device: str
+    threads: int
+    rounds: int
+    budget: float
+    patience: float
+    is_quick: bool = False
+
+
+class Worker:
+    """A peer's process for one workload; leaving the ``with`` block ends it."""
+
+    def __init__(self, peer: str, workload: Workload, conditions: Conditions) -> None:
+        self.peer = peer
+        self._stack = ExitStack()
+        folder = tempfile.TemporaryDirectory(prefix="numbanet-benchmarks-")
+        self._folder = self._stack.enter_context(folder)
+        self._output = self._stack.enter_context(tempfile.TemporaryFile("w+"))
+        arguments = {
+            "peer": peer,
+            "workload": workload.name,
+            "device": conditions.device,
+            "is_quick": conditions.is_quick,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", json.dumps(arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._output,
+            text=True,
+            env=self._environment(conditions.threads),
+        )
+
+    def _environment(self, threads: int) -> Mapping[str, str]:
+        folders = {"empty": self._folder, "kept": KEPT}
+        own = {k: v.format(**folders) for k, v in PEERS[self.peer].environment.items()}
+        count = str(threads)
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBANET_NUM_THREADS")
+        return os.environ | dict.fromkeys(names, count) | own
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """The answer to a request.
+
+        Raises
+        ------
+        PeerError
+            With the error that the peer met, or the last it said before its process ended.
+        """
+        if self._process.stdin is None or self._process.stdout is None:
+            raise PeerError("no pipes")
+        try:
+            self._process.stdin.write(json.dumps({"do": do} | arguments) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._ended() from None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._ended()
+        answer = json.loads(line)
+        if "error" in answer:
+            raise PeerError(answer["error"])
+        return answer
+
+    def _ended(self) -> PeerError:
+        code = self._process.wait()
+        self._output.seek(0)
+        said = self._output.read().strip().splitlines()
+        return PeerError(f"the process ended with code {code}: {said[-1] if said else ''}")
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        self._stack.close()
