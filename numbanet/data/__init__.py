@@ -1,5 +1,7 @@
 """Data sets, loaders, samplers and transforms with PyTorch's names."""
 
+from numbanet.data import datasets, transforms
+from numbanet.data.archives import read_npz
 from numbanet.data.collate import default_collate, default_convert
 from numbanet.data.dataset import (
     ChainDataset,
@@ -12,6 +14,7 @@ from numbanet.data.dataset import (
     random_split,
 )
 from numbanet.data.generator import Generator
+from numbanet.data.idx import read_idx
 from numbanet.data.loader import DataLoader
 from numbanet.data.sampler import (
     BatchSampler,
@@ -42,8 +45,12 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "datasets",
     "default_collate",
     "default_convert",
     "get_worker_info",
     "random_split",
+    "read_idx",
+    "read_npz",
+    "transforms",
 ]

@@ -156,7 +156,7 @@ def adjust_brightness(img: np.ndarray, brightness_factor: float) -> np.ndarray:
 def adjust_contrast(img: np.ndarray, contrast_factor: float) -> np.ndarray:
     """0 is the mean gray, 1 the image."""
     gray = as_working_float(_gray(img))
-    mean = gray.mean(axis=(-3, -2, -1) if gray.ndim > 2 else None, keepdims=True)
+    mean = gray.mean(axis=(-3, -2, -1), keepdims=True)
     return _blend(img, mean, contrast_factor)
 
 

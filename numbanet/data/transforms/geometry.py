@@ -56,12 +56,7 @@ def vflip(img: np.ndarray) -> np.ndarray:
     return img[..., ::-1, :]
 
 
-_PAD_MODES = {
-    "constant": "constant",
-    "edge": "edge",
-    "reflect": "reflect",
-    "symmetric": "symmetric",
-}
+_PAD_MODES = ("constant", "edge", "reflect", "symmetric")
 
 
 @image_function

@@ -1,9 +1,9 @@
 """What counts as an image, and the functions that take all kinds.
 
 Pillow's images and arrays are ``H x W`` or ``H x W x C``, as files hold them; tensors are
-``... x C x H x W``, as networks take them. A function is written once, for arrays with the axes of
-tensors, and its result is of the kind that came in. Pillow itself is never imported: who has no
-Pillow has no images of its kind.
+``... x C x H x W``, as networks take them. A function is written once, for arrays with the axes
+of tensors, and its result is of the kind that came in. Pillow itself is never imported: who has
+no Pillow has no images of its kind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Transforms that draw what they do.
 
-They draw from the generator that `numbanet.set_seed` seeds, and that each worker of a `DataLoader`
-seeds for itself.
+They draw from the generator that `numbanet.set_seed` seeds, and that each worker of a
+`DataLoader` seeds for itself.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class RandomResizedCrop:
         numbers = shared_generator()
         least, greatest = math.log(self.ratio[0]), math.log(self.ratio[1])
         for _ in range(10):
-            area = rows * columns * numbers.uniform(*self.scale)
+            area = rows * columns * numbers.uniform(self.scale[0], self.scale[1])
             ratio = math.exp(numbers.uniform(least, greatest))
             width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
             if 0 < width <= columns and 0 < height <= rows:
