@@ -1,0 +1,42 @@
+"""Functions that may put their result in the place of their input."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numbanet.tensors.dispatch import tensor_function
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def in_place_function(function: Function) -> Function:
+    """A `tensor_function` that minds its parameter ``inplace``.
+
+    ``function`` itself ignores it. Where it is true, the first argument, a tensor, takes the
+    result and is returned.
+    """
+    recorded = tensor_function(function)
+    names = list(inspect.signature(function).parameters)
+    position = names.index("inplace")
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        result = recorded(*args, **kwargs)
+        given = args[position] if len(args) > position else kwargs.get("inplace", False)
+        return (args[0] if args else kwargs[names[0]]).copy_(result) if given else result
+
+    return called  # type: ignore[return-value]
+
+
+def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """``function`` under PyTorch's name for what happens in place: ``relu_``."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, inplace=True, **kwargs)
+
+    called.__name__ = called.__qualname__ = name
+    called.__doc__ = f"`{name[:-1]}` in place: its input takes the result and is returned."
+    return called
