@@ -55,7 +55,7 @@ from numbanet.ops.comparison import (
     not_equal,
     where,
 )
-from numbanet.ops.convolution import conv1d, conv1d_transpose, conv2d, conv2d_transpose
+from numbanet.ops.convolution import conv1d, conv2d, conv2d_transpose
 from numbanet.ops.creation import full, full_like, iota, ones_like, zeros_like
 from numbanet.ops.indexing import argmax, gather_batch, one_hot, scatter_add, take
 from numbanet.ops.leaf import constant, input_value, variable_value
@@ -92,7 +92,6 @@ __all__ = [
     "concatenate",
     "constant",
     "conv1d",
-    "conv1d_transpose",
     "conv2d",
     "conv2d_transpose",
     "cos",

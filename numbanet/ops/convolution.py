@@ -142,11 +142,13 @@ def conv1d(
     """
     require_rank("conv1d", "weights", w.type, "O, k, C / groups")
     require_rank("conv1d", "series", x.type, "N, L, C")
+    if not isinstance(padding, str):
+        padding = ((0, 0), as_pair("padding", padding, 0))
     y = conv2d(
         expand_dims(x, 1),
         expand_dims(w, 1),
         stride=(1, stride),
-        padding=_of_series(padding),
+        padding=padding,
         dilation=(1, dilation),
         groups=groups,
     )
@@ -219,57 +221,6 @@ def conv2d_transpose(
     y = CONV2D_TRANSPOSE(x, w, attrs=attrs)
     missing = [(0, whole - there) for whole, there in zip(wanted, size, strict=True)]
     return pad(y, ((0, 0), *missing, (0, 0)))
-
-
-def conv1d_transpose(
-    x: Value,
-    w: Value,
-    *,
-    stride: int = 1,
-    padding: Any = 0,
-    output_padding: int = 0,
-    dilation: int = 1,
-    groups: int = 1,
-) -> Value:
-    """One-dimensional transposed convolution: `conv2d_transpose` of images one pixel high.
-
-    Parameters
-    ----------
-    x : Value
-        ``[N, L, C]``; N may be unknown.
-    w : Value
-        Weights ``[C, k, O / groups]``.
-    stride, output_padding, dilation, groups : int
-        As in `conv2d_transpose`.
-    padding : int, (before, after), "same" or "valid"
-
-    Returns
-    -------
-    Value
-        ``[N, OL, O]``.
-
-    Raises
-    ------
-    ShapeError, ArgumentError
-        As `conv2d`.
-    """
-    require_rank("conv1d_transpose", "weights", w.type, "C, k, O / groups")
-    require_rank("conv1d_transpose", "series", x.type, "N, L, C")
-    y = conv2d_transpose(
-        expand_dims(x, 1),
-        expand_dims(w, 1),
-        stride=(1, stride),
-        padding=_of_series(padding),
-        output_padding=(0, output_padding),
-        dilation=(1, dilation),
-        groups=groups,
-    )
-    return squeeze(y, 1)
-
-
-def _of_series(padding: Any) -> Any:
-    """Padding of the images, one pixel high, that a series is."""
-    return padding if isinstance(padding, str) else ((0, 0), as_pair("padding", padding, 0))
 
 
 def _transposed_size(

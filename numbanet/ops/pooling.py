@@ -20,6 +20,7 @@ from numbanet.ops.window import (
     Padding,
     Pair,
     as_pair,
+    extent,
     output_size,
     pad_images,
     resolve_padding,
@@ -92,7 +93,8 @@ def max_pool2d(
     sizes, steps, sides = _resolve("max_pool2d", x, window, stride, padding, dilations)
     if dilations == (1, 1):
         return MAX_POOL2D(x, attrs=PoolAttrs(sizes, steps, sides))
-    _check_padding("max_pool2d", sides, sizes)
+    down, across = map(extent, sizes, dilations)
+    _check_padding("max_pool2d", sides, (down, across))
     # The windows' pixels next to each other: then the windows lie side by side.
     x = pad(x, ((0, 0), *sides, (0, 0)), -math.inf)
     for axis, *window_of in zip((1, 2), sizes, steps, dilations, strict=True):

@@ -279,6 +279,8 @@ def resize(
             got=f"method={method!r}, outputs={outputs}",
             expected=f"one of {', '.join({**_NEAREST, **_WEIGHTS})}, and a positive size",
         )
+    if outputs == size and scale is None:
+        return x
     step = size / outputs if scale is None else 1 / scale
     if method in _NEAREST:
         return pick(x, _nearest(size, outputs, step, _NEAREST[method]), axis)

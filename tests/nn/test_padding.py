@@ -1,0 +1,87 @@
+"""Padding: values and gradients are PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numbanet import ops
+from numbanet.errors import ArgumentError, ShapeError
+from numbanet.nn import functional as F  # noqa: N812
+from numbanet.testing import inputs_like
+from tests.nn.graphs import compare_graphs
+
+torch = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(0)
+SERIES, IMAGES = RNG.normal(size=(2, 3, 6)), RNG.normal(size=(2, 3, 4, 5))
+_REPEATING = [
+    (SERIES, (2, 3)),
+    (SERIES[0], (0, 1)),
+    (IMAGES, (1, 2, 3, 0)),
+    (IMAGES, (4, 4, 3, 3)),
+]
+
+CASES = [
+    # name, input, padding, others
+    ("F.pad", IMAGES, (1, 2), {}),
+    ("F.pad", IMAGES, [1, 0, 2, 3, 1, 1, 0, 2], {"value": -1.5}),
+    ("F.pad", IMAGES, (-1, 2, 1, -2), {"value": 0.5}),
+    ("F.pad", IMAGES[0], (0, 0), {"mode": "constant"}),
+    ("F.pad", np.arange(6).reshape(2, 3), (1, 1), {"value": 7}),
+    *(
+        ("F.pad", x, padding, {"mode": mode})
+        for mode in ("reflect", "replicate", "circular")
+        for x, padding in _REPEATING
+    ),
+    ("F.pad", IMAGES, (9, 0, 0, 6), {"mode": "replicate"}),
+    ("F.pad", IMAGES, (5, 5, 4, 4), {"mode": "circular"}),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "padding", "arguments"), CASES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_agree_with_pytorch(name, x, padding, arguments, dtype):
+    ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
+    if x.dtype.kind != "f":
+        peer = theirs(torch.tensor(x), padding, **arguments).numpy()
+        np.testing.assert_array_equal(evaluated(ours, x, padding, arguments), peer)
+        return
+    compare_graphs(
+        lambda x: ours(x, padding, **arguments),
+        lambda x: theirs(x, padding, **arguments),
+        [x],
+        dtype,
+    )
+
+
+def evaluated(function, x, padding, arguments):
+    from numbanet.testing import evaluate
+
+    (value,) = inputs_like([x])
+    return evaluate(function(value, padding, **arguments), {value: x})
+
+
+@pytest.mark.parametrize(
+    ("padding", "arguments", "error", "match"),
+    [
+        ((1,), {}, ArgumentError, "pair of integers"),
+        ((1, 1.5), {}, ArgumentError, "pair of integers"),
+        ((1, 1) * 5, {}, ShapeError, "no more pairs"),
+        ((1, 1), {"mode": "mirror"}, ArgumentError, "unknown mode"),
+        ((1, 1), {"mode": "reflect", "value": 1.0}, ArgumentError, "value"),
+        ((5, 0), {"mode": "reflect"}, ShapeError, "at most 4"),
+        ((6, 0), {"mode": "circular"}, ShapeError, "at most 5"),
+        ((-3, -3), {}, ShapeError, "crop"),
+    ],
+)
+def test_bad_arguments(padding, arguments, error, match):
+    (x,) = inputs_like([IMAGES])
+    with pytest.raises(error, match=match):
+        F.pad(x, padding, **arguments)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_the_batch_size_may_be_unknown(mode):
+    x = ops.input_value("x", (None, 3, 4, 5))
+    assert F.pad(x, (1, 2, 3, 0), mode).shape == (None, 3, 7, 8)

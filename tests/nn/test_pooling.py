@@ -1,0 +1,125 @@
+"""Pooling: values and gradients are PyTorch's, which gives the first of equal maxima all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numbanet import ops
+from numbanet.errors import ArgumentError, ShapeError
+from numbanet.nn import functional as F  # noqa: N812
+from numbanet.testing import inputs_like
+from tests.nn.graphs import compare_graphs
+
+torch = pytest.importorskip("torch")
+
+RNG = np.random.default_rng(0)
+SERIES, IMAGES = RNG.normal(size=(2, 3, 11)), RNG.normal(size=(2, 3, 7, 9))
+POSITIVE = RNG.uniform(0.5, 2.0, IMAGES.shape)
+TIES = RNG.integers(-2, 1, IMAGES.shape).astype(float)
+
+_MAX = [
+    (2, {}),
+    ((3, 2), {"stride": (2, 1)}),
+    (3, {"stride": 2, "padding": 1}),
+    ((3, 2), {"stride": 3, "padding": (1, 0), "ceil_mode": True}),
+    (2, {"stride": 4, "ceil_mode": True}),
+    (1, {"stride": 3, "ceil_mode": True}),
+    ((2, 3), {"stride": 1, "dilation": (3, 2)}),
+    (3, {"stride": 2, "padding": 1, "dilation": (2, 1), "ceil_mode": True}),
+]
+_AVG = [
+    (2, {}),
+    ((3, 2), {"stride": (2, 1)}),
+    (3, {"stride": 2, "padding": 1}),
+    (3, {"stride": 2, "padding": 1, "count_include_pad": False}),
+    (3, {"stride": 3, "padding": 1, "ceil_mode": True}),
+    ((4, 3), {"stride": (3, 2), "padding": (2, 1), "ceil_mode": True}),
+    (4, {"stride": 3, "padding": 1, "ceil_mode": True, "count_include_pad": False}),
+    (4, {"stride": 3, "ceil_mode": True}),
+    (3, {"stride": 2, "padding": 1, "ceil_mode": True, "divisor_override": 5}),
+]
+_SIZES = [1, (1, 1), (7, 9), (7, 3), (5, 4), 3, (None, 4), (9, 12), (None, None)]
+
+
+def _one_axis(arguments):
+    last = {key: v[-1] if isinstance(v, tuple) else v for key, v in arguments.items()}
+    return {key: v for key, v in last.items() if key != "divisor_override"}
+
+
+CASES = [
+    # name, input, positional arguments, others
+    *(("F.max_pool2d", TIES, (window,), rest) for window, rest in _MAX),
+    *(("F.max_pool2d", IMAGES[0], (window,), rest) for window, rest in _MAX[3:4]),
+    *(("F.avg_pool2d", IMAGES, (window,), rest) for window, rest in _AVG),
+    *(("F.avg_pool2d", IMAGES[0], (window,), rest) for window, rest in _AVG[2:3]),
+    *(("F.max_pool1d", SERIES, (3,), _one_axis(rest)) for _, rest in _MAX[1:4]),
+    *(("F.max_pool1d", SERIES[0], ((2,),), _one_axis(rest)) for _, rest in _MAX[6:7]),
+    *(("F.avg_pool1d", SERIES, (4,), _one_axis(rest)) for _, rest in _AVG[2:7]),
+    ("F.avg_pool1d", SERIES[0], (3,), {}),
+    *(("F.adaptive_avg_pool2d", IMAGES, (size,), {}) for size in _SIZES),
+    *(("F.adaptive_max_pool2d", IMAGES, (size,), {}) for size in _SIZES),
+    ("F.adaptive_max_pool2d", TIES, ((4, 4),), {}),
+    ("F.adaptive_max_pool2d", TIES[0], (1,), {}),
+    ("F.adaptive_avg_pool2d", IMAGES[0], ((2, 3),), {}),
+    *(("F.adaptive_avg_pool1d", SERIES, (size,), {}) for size in (1, 4, 11)),
+    *(("F.adaptive_max_pool1d", SERIES[0], (size,), {}) for size in (1, 4, 11)),
+    ("F.lp_pool2d", POSITIVE, (2, 3), {"stride": 2}),
+    ("F.lp_pool2d", POSITIVE, (1.5, (2, 3)), {"ceil_mode": True}),
+    ("F.lp_pool1d", POSITIVE[0], (3, 4), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), CASES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_agree_with_pytorch(name, x, positional, arguments, dtype):
+    ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
+    compare_graphs(
+        lambda x: ours(x, *positional, **arguments),
+        lambda x: theirs(x, *positional, **arguments),
+        [x],
+        dtype,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "match"),
+    [
+        ("max_pool2d", {"kernel_size": 2, "padding": 2}, ArgumentError, "half of a window"),
+        ("max_pool2d", {"kernel_size": 12}, ShapeError, "cannot fit"),
+        ("max_pool2d", {"kernel_size": 12, "ceil_mode": True}, ShapeError, "cannot fit"),
+        ("max_pool2d", {"kernel_size": 2.5}, ArgumentError, "kernel_size"),
+        ("max_pool2d", {"kernel_size": (2, 2, 2)}, ArgumentError, "kernel_size"),
+        ("max_pool2d", {"kernel_size": 9, "dilation": 2}, ShapeError, "not fit"),
+        ("avg_pool2d", {"kernel_size": 2, "divisor_override": 0}, ArgumentError, "divide"),
+        ("max_pool1d", {"kernel_size": 2}, ShapeError, r"\[N, C, L\]"),
+        ("adaptive_avg_pool2d", {"output_size": (0, 2)}, ArgumentError, "output_size"),
+        ("adaptive_avg_pool2d", {"output_size": (1, 2, 3)}, ArgumentError, "output_size"),
+    ],
+)
+def test_bad_arguments(name, arguments, error, match):
+    (x,) = inputs_like([IMAGES])
+    with pytest.raises(error, match=match):
+        getattr(F, name)(x, **arguments)
+
+
+@pytest.mark.parametrize(
+    "name", ["max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
+)
+def test_indices_are_not_supported(name):
+    (x,) = inputs_like([IMAGES[0] if name.endswith("1d") else IMAGES])
+    with pytest.raises(NotImplementedError, match="return_indices"):
+        getattr(F, name)(x, 2, return_indices=True)
+
+
+def test_the_batch_size_may_be_unknown():
+    x = ops.input_value("x", (None, 3, 7, 9))
+    shapes = {
+        "max_pool2d": (None, 3, 4, 5),
+        "avg_pool2d": (None, 3, 4, 5),
+    }
+    for name, shape in shapes.items():
+        assert getattr(F, name)(x, 2, ceil_mode=True).shape == shape
+    assert F.max_pool2d(x, 2, dilation=2).shape == (None, 3, 3, 4)
+    for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d):
+        assert pool(x, (2, 4)).shape == (None, 3, 2, 4)
