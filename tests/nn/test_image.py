@@ -30,7 +30,6 @@ _SIZES = [
 _LENGTHS = [
     {"size": 12},
     {"scale_factor": 2},
-    {"scale_factor": 1.15},
     {"scale_factor": (2.3,)},
     {"size": 1},
 ]
