@@ -263,11 +263,16 @@ def rotate(
 
 
 def _room(rows: int, columns: int, cosine: float, sine: float) -> tuple[int, int]:
-    """Height and width of a turned rectangle, on whole pixels on both sides of the middle."""
+    """Height and width of the pixels that a turned image touches."""
     height = abs(columns * sine) + abs(rows * cosine)
     width = abs(columns * cosine) + abs(rows * sine)
-    # 1e-4 keeps a rounding error from costing a pixel.
-    return 2 * math.ceil(height / 2 - 1e-4), 2 * math.ceil(width / 2 - 1e-4)
+    return _touched(height, rows), _touched(width, columns)
+
+
+def _touched(length: float, old: int) -> int:
+    """How many pixels ``length`` touches around the middle of ``old`` ones."""
+    # What is less than 1e-4 of a pixel is a rounding error.
+    return 2 * math.ceil((length - old) / 2 - 1e-4) + old
 
 
 def _nearest(positions: np.ndarray) -> np.ndarray:
