@@ -17,17 +17,23 @@ class Groups:
     """Convex groups of same-shaped elementwise nodes, found greedily in graph order.
 
     A group is convex if no path leaves it and comes back: only then can it run as one node.
-    Groups are known by a leader; a *unit* is a leader, or a node that is in no group.
+    Groups are known by a leader; a *unit* is a leader, or a node that is in no group. What a
+    unit waits for is kept as the bits of an integer, one a node: a walk through the graph for
+    each pair of groups would take time that grows with its square.
     """
 
     def __init__(self, graph: Graph, pointwise: Sequence[Node]) -> None:
         self._leader: dict[Node, Node] = {}
         self._members: dict[Node, list[Node]] = {}
         self._sources: dict[Node, set[Node]] = {}
+        self._consumers = graph.consumers
         self._position = {node: i for i, node in enumerate(graph.nodes)}
+        self._bits: dict[Node, int] = {}
+        self._above: dict[Node, int] = {}
         eligible = set(pointwise)
         numbers: Node | None = None
         for node in graph.nodes:
+            self._enter(node)
             if node not in eligible:
                 continue
             self._leader[node] = node
@@ -60,6 +66,31 @@ class Groups:
         self._sources[first] = self._reads(first) | self._reads(second)
         for node in joined:
             self._leader[node] = first
+        self._bits[first] |= self._bits.pop(second)
+        self._above[first] = (self._above[first] | self._above.pop(second)) & ~self._bits[first]
+        self._spread(first)
+
+    def _enter(self, node: Node) -> None:
+        self._bits[node] = 1 << self._position[node]
+        self._above[node] = 0
+        for unit in self._reads(node):
+            self._above[node] |= self._above[unit] | self._bits[unit]
+
+    def _spread(self, joined: Node) -> None:
+        """Tell all units that wait for a new group what they wait for now."""
+        added = self._above[joined] | self._bits[joined]
+        stack = [joined]
+        while stack:
+            for unit in self._readers(stack.pop()):
+                known = self._above.get(unit, added)
+                if unit is not joined and known | added != known:
+                    self._above[unit] = known | added
+                    stack.append(unit)
+
+    def _readers(self, unit: Node) -> set[Node]:
+        members = self._members.get(unit, [unit])
+        values = [value for member in members for value in member.outputs]
+        return {self._unit(node) for value in values for node in self._consumers[value]}
 
     def _fits(self, first: Node, second: Node) -> bool:
         if first.outputs[0].shape != second.outputs[0].shape:
@@ -72,19 +103,10 @@ class Groups:
     def _leads_around(self, start: Node, end: Node) -> bool:
         """Whether some path leads from group ``start`` to group ``end`` through another unit.
 
-        The walk goes backwards over whole units, since a group waits for all that any of its
-        members reads.
+        A group waits for all that any of its members reads.
         """
-        stack = [unit for unit in self._reads(end) if unit not in (start, end)]
-        seen = set(stack)
-        while stack:
-            for unit in self._reads(stack.pop()):
-                if unit is start:
-                    return True
-                if unit not in seen and unit is not end:
-                    seen.add(unit)
-                    stack.append(unit)
-        return False
+        between = self._reads(end) - {start, end}
+        return any(self._above[unit] & self._bits[start] for unit in between)
 
     def _unit(self, node: Node) -> Node:
         """The leader of the group that ``node`` is in, or was in before groups joined."""

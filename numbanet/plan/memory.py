@@ -12,6 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from numbanet.errors import VerificationError
 from numbanet.plan.program import Buffer
 
@@ -99,31 +101,27 @@ def _one_after_another(blocks: list[Block], size: dict[Block, int], bound: int) 
 
 
 def _fit(order: list[Block], size: dict[Block, int], bound: int) -> Layout:
-    offsets: dict[Block, int] = {}
-    at: dict[int, list[Block]] = defaultdict(list)
-    total = 0
-    for block in order:
-        neighbours = {
-            other for call in range(block.start, block.end + 1) for other in at.get(call, ())
-        }
-        taken = sorted((offsets[other], offsets[other] + size[other]) for other in neighbours)
-        offsets[block] = _tightest_gap(taken, size[block])
-        total = max(total, offsets[block] + size[block])
-        for call in range(block.start, block.end + 1):
-            at[call].append(block)
-    return Layout(offsets, total, bound)
+    starts = np.array([block.start for block in order])
+    ends = np.array([block.end for block in order])
+    sizes = np.array([size[block] for block in order])
+    offsets = np.zeros(len(order), np.int64)
+    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        is_neighbour = (starts[:i] <= end) & (ends[:i] >= start)
+        taken = offsets[:i][is_neighbour]
+        offsets[i] = _tightest_gap(taken, taken + sizes[:i][is_neighbour], sizes[i])
+    total = int(np.max(offsets + sizes, initial=0))
+    return Layout(dict(zip(order, offsets.tolist(), strict=True)), total, bound)
 
 
-def _tightest_gap(taken: list[tuple[int, int]], size: int) -> int:
+def _tightest_gap(lows: np.ndarray, highs: np.ndarray, size: int) -> int:
     """Start of the smallest gap between taken ranges that holds ``size``, else their end."""
-    best = None
-    end = 0
-    for low, high in taken:
-        gap = low - end
-        if gap >= size and (best is None or gap < best[0]):
-            best = (gap, end)
-        end = max(end, high)
-    return end if best is None else best[1]
+    order = np.lexsort((highs, lows))
+    reached = np.maximum.accumulate(highs[order], dtype=np.int64)
+    end = int(reached[-1]) if len(reached) else 0
+    before = np.concatenate(([0], reached[:-1])) if len(reached) else reached
+    gaps = lows[order] - before
+    (fitting,) = np.nonzero(gaps >= size)
+    return int(before[fitting[np.argmin(gaps[fitting])]]) if len(fitting) else end
 
 
 def _lower_bound(blocks: list[Block], size: dict[Block, int]) -> int:
