@@ -1,0 +1,278 @@
+"""Recurrent networks: Elman's, LSTM and GRU, over a sequence or a step at a time.
+
+The steps of a sequence are recorded one after the other, so its length must be known. What does
+not depend on the state, the products of all inputs with their weights, is one product before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from numbanet import ops
+from numbanet.errors import ShapeError
+from numbanet.ir import Value
+from numbanet.nn.functional.dropout import dropout as drop
+from numbanet.tensors.dispatch import tensor_function
+
+
+class Weights(NamedTuple):
+    """Of one direction of one layer: ``G`` gates of ``H`` units each.
+
+    ``ih`` is ``[G H, F]``, ``hh`` ``[G H, H]``, the biases ``[G H]``. ``hr`` ``[P, H]`` makes an
+    LSTM's output smaller; the state that ``hh`` multiplies is ``[N, P]`` then.
+    """
+
+    ih: Value
+    hh: Value
+    bias_ih: Value | None = None
+    bias_hh: Value | None = None
+    hr: Value | None = None
+
+
+State = tuple[Value | None, ...]
+"""The hidden state ``[N, H]``, and an LSTM's cell; None is a state of zeros."""
+
+
+def _elman(activation: Callable[[Value], Value]) -> Callable[..., State]:
+    def step(x: Value, weights: Weights, state: State) -> State:
+        return (activation(_added(x, _recurrent(weights, state[0]))),)
+
+    return step
+
+
+def _lstm(x: Value, weights: Weights, state: State) -> State:
+    """Hochreiter and Schmidhuber, 1997, with forget gates (Gers et al., 2000)."""
+    hidden, cell = state
+    gates = _added(x, _recurrent(weights, hidden))
+    i, f, g, o = ops.split(gates, 4, -1)
+    new = ops.sigmoid(i) * ops.tanh(g)
+    if cell is not None:
+        new = ops.sigmoid(f) * cell + new
+    hidden = ops.sigmoid(o) * ops.tanh(new)
+    if weights.hr is not None:
+        hidden = ops.matmul(hidden, weights.hr, transpose_b=True)
+    return hidden, new
+
+
+def _gru(x: Value, weights: Weights, state: State) -> State:
+    """Cho et al., 2014, with the reset gate after the product, as cuDNN has it."""
+    (hidden,) = state
+    inner = _added(_recurrent(weights, hidden), weights.bias_hh)
+    x_r, x_z, x_n = ops.split(x, 3, -1)
+    if inner is None:
+        return ((1.0 - ops.sigmoid(x_z)) * ops.tanh(x_n),)
+    h_r, h_z, h_n = ops.split(inner, 3, -1)
+    reset, update = ops.sigmoid(x_r + h_r), ops.sigmoid(x_z + h_z)
+    new = ops.tanh(x_n + reset * h_n)
+    return (new + update * _added(-new, hidden),)
+
+
+def _recurrent(weights: Weights, hidden: Value | None) -> Value | None:
+    return None if hidden is None else ops.matmul(hidden, weights.hh, transpose_b=True)
+
+
+def _added(a: Value | None, b: Value | None) -> Value:
+    return b if a is None else a if b is None else a + b
+
+
+class Cell(NamedTuple):
+    """A kind of network: its step, how many states it keeps, and how many gates it has."""
+
+    step: Callable[[Value, Weights, State], State]
+    states: int
+    gates: int
+    has_inner_bias: bool = False
+    """Whether ``bias_hh`` is added to the state's product alone, not to the gates."""
+
+
+CELLS = {
+    "RNN_TANH": Cell(_elman(ops.tanh), 1, 1),
+    "RNN_RELU": Cell(_elman(ops.relu), 1, 1),
+    "LSTM": Cell(_lstm, 2, 4),
+    "GRU": Cell(_gru, 1, 3, has_inner_bias=True),
+}
+
+
+def _project(cell: Cell, x: Value, weights: Weights) -> Value:
+    """What the inputs ``[.., F]`` add to the gates, ``[.., G H]``."""
+    product = ops.matmul(x, weights.ih, transpose_b=True)
+    product = _added(product, weights.bias_ih)
+    return product if cell.has_inner_bias else _added(product, weights.bias_hh)
+
+
+@tensor_function
+def recurrent(
+    mode: str,
+    input: Value,
+    states: Sequence[Value] | None,
+    weights: Sequence[Sequence[Value]],
+    bidirectional: bool = False,
+    batch_first: bool = False,
+    dropout: float = 0.0,
+    training: bool = True,
+) -> tuple[Value, ...]:
+    """A recurrent network of one or more layers over a whole sequence.
+
+    Parameters
+    ----------
+    mode : {"RNN_TANH", "RNN_RELU", "LSTM", "GRU"}
+    input : Tensor
+        ``[T, N, F]``, ``[N, T, F]`` if ``batch_first``, or ``[T, F]`` without a batch.
+    states : sequence of Tensor, optional
+        The hidden state ``[L D, N, H]``, and for an LSTM the cell's; ``[L D, H]`` without a
+        batch. Zeros by default.
+    weights : sequence of sequences of Tensor
+        The fields of `Weights` for each direction of each layer, forward first.
+    bidirectional : bool
+        Whether every layer also runs backwards in time; its outputs stand after the forward
+        ones along the last axis.
+    dropout : float
+        Between layers, in training.
+
+    Returns
+    -------
+    tuple of Tensor
+        The last layer's outputs at all times, ``[T, N, D H]``, and the last states, shaped as
+        ``states``.
+    """
+    cell, directions = CELLS[mode], 2 if bidirectional else 1
+    given = [Weights(*each) for each in weights]
+    is_single = input.rank == 2
+    x = _time_first(input, is_single, batch_first)
+    starts = _starts(cell, states, len(given), is_single)
+    ends: list[State] = []
+    for first in range(0, len(given), directions):
+        if first:
+            x = drop(x, dropout, training)
+        outputs = []
+        for place in range(first, first + directions):
+            hidden, end = _run(cell, x, given[place], starts[place], place > first)
+            outputs.append(hidden)
+            ends.append(end)
+        x = ops.concatenate(outputs, -1)
+    last = [ops.stack(each) for each in zip(*ends, strict=True)]
+    if is_single:
+        return (ops.squeeze(x, 1), *(ops.squeeze(each, 1) for each in last))
+    return (ops.transpose(x, (1, 0, 2)) if batch_first else x, *last)
+
+
+def _time_first(input: Value, is_single: bool, batch_first: bool) -> Value:
+    """``[T, N, F]``"""
+    if is_single:
+        return ops.expand_dims(input, 1)
+    if input.rank != 3:
+        raise ShapeError(
+            "a recurrent network takes sequences", got=str(input.type), expected="2 or 3 axes"
+        )
+    return ops.transpose(input, (1, 0, 2)) if batch_first else input
+
+
+def _starts(
+    cell: Cell, states: Sequence[Value] | None, count: int, is_single: bool
+) -> list[State]:
+    """The first state of each direction of each layer."""
+    if states is None:
+        return [(None,) * cell.states] * count
+    if is_single:
+        states = [ops.expand_dims(state, 1) for state in states]
+    return [tuple(state[place] for state in states) for place in range(count)]
+
+
+def _run(
+    cell: Cell, x: Value, weights: Weights, state: State, is_reverse: bool
+) -> tuple[Value, State]:
+    """Outputs ``[T, N, H]`` of one direction of one layer, and its last state."""
+    steps = x.shape[0]
+    if not steps:
+        raise ShapeError(
+            "a recurrent network needs to know how many steps there are, one at least",
+            got=str(x.type),
+            expected="[T, N, F]",
+        )
+    gates = ops.split(_project(cell, x, weights), steps)
+    outputs: list[Value] = []
+    for gate in reversed(gates) if is_reverse else gates:
+        state = cell.step(ops.squeeze(gate, 0), weights, state)
+        outputs.append(state[0])
+    return ops.stack(outputs[::-1] if is_reverse else outputs), state
+
+
+def _cell(
+    mode: str,
+    input: Value,
+    states: Sequence[Value | None],
+    weights: Sequence[Value | None],
+) -> State:
+    """One step on ``[N, F]`` or ``[F]``."""
+    is_single = input.rank == 1
+    if is_single:
+        input = ops.expand_dims(input, 0)
+        states = [None if each is None else ops.expand_dims(each, 0) for each in states]
+    cell, given = CELLS[mode], Weights(*weights)
+    found = cell.step(_project(cell, input, given), given, tuple(states))
+    return tuple(ops.squeeze(each, 0) for each in found) if is_single else found
+
+
+@tensor_function
+def rnn_tanh_cell(
+    input: Value,
+    hx: Value | None,
+    w_ih: Value,
+    w_hh: Value,
+    b_ih: Value | None = None,
+    b_hh: Value | None = None,
+) -> Value:
+    """``tanh(w_ih x + b_ih + w_hh h + b_hh)`` for ``x`` ``[N, F]`` or ``[F]`` (Elman, 1990)."""
+    return _cell("RNN_TANH", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+@tensor_function
+def rnn_relu_cell(
+    input: Value,
+    hx: Value | None,
+    w_ih: Value,
+    w_hh: Value,
+    b_ih: Value | None = None,
+    b_hh: Value | None = None,
+) -> Value:
+    """`rnn_tanh_cell` with ReLU in place of the tangent."""
+    return _cell("RNN_RELU", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+
+
+@tensor_function
+def lstm_cell(
+    input: Value,
+    hx: Sequence[Value] | None,
+    w_ih: Value,
+    w_hh: Value,
+    b_ih: Value | None = None,
+    b_hh: Value | None = None,
+) -> tuple[Value, Value]:
+    """One step of an LSTM: the next hidden state and cell.
+
+    Parameters
+    ----------
+    input : Tensor
+        ``[N, F]`` or ``[F]``.
+    hx : (Tensor, Tensor), optional
+        Hidden state and cell, ``[N, H]`` or ``[H]``; zeros by default.
+    w_ih, w_hh, b_ih, b_hh : Tensor
+        Of the input, forget, cell and output gates, one below the other.
+    """
+    states = (None, None) if hx is None else tuple(hx)
+    hidden, cell = _cell("LSTM", input, states, (w_ih, w_hh, b_ih, b_hh))
+    return hidden, cell
+
+
+@tensor_function
+def gru_cell(
+    input: Value,
+    hx: Value | None,
+    w_ih: Value,
+    w_hh: Value,
+    b_ih: Value | None = None,
+    b_hh: Value | None = None,
+) -> Value:
+    """One step of a GRU: the next hidden state; weights are of the reset, update and new gates."""
+    return _cell("GRU", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
