@@ -22,6 +22,7 @@ class Chosen(NamedTuple):
     indices: Any
 
 
+@tensor_function
 def max(input: Value, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; with ``dim`` also where it is; of two tensors the larger elements.
 
@@ -29,52 +30,44 @@ def max(input: Value, dim: Any = None, keepdim: bool = False, *, other: Any = No
     -------
     Value, or (values, indices) if ``dim`` is an int
     """
-    return _extremum(amax, _max_along, maximum, input, dim, keepdim, other)
+    return _extremum((amax, argmax, maximum), input, dim, keepdim, other)
 
 
+@tensor_function
 def min(input: Value, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element, as `max`."""
-    return _extremum(amin, _min_along, minimum, input, dim, keepdim, other)
+    return _extremum((amin, argmin, minimum), input, dim, keepdim, other)
 
 
 def _extremum(
-    over_all: Callable[..., Any],
-    along: Callable[..., Any],
-    of_two: Callable[..., Any],
+    kinds: tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]],
     input: Value,
     dim: Any,
     keepdim: bool,
     other: Any,
 ) -> Any:
-    if other is None and dim is not None and not isinstance(dim, int):
+    of_all, where, of_two = kinds
+    if isinstance(dim, Value):
         dim, other = None, dim
     if other is not None:
         return of_two(input, other)
-    return over_all(input) if dim is None else Chosen(*along(input, dim, keepdim))
+    if dim is None:
+        return of_all(input)
+    return _chosen(input, where(input, dim, keepdim=True), dim, keepdim)
 
 
-@tensor_function
-def _max_along(input: Value, dim: int, keepdim: bool) -> tuple[Value, Value]:
-    return _chosen(input, argmax(input, dim, keepdim=True), dim, keepdim)
-
-
-@tensor_function
-def _min_along(input: Value, dim: int, keepdim: bool) -> tuple[Value, Value]:
-    return _chosen(input, argmin(input, dim, keepdim=True), dim, keepdim)
-
-
-def _chosen(input: Value, indices: Value, dim: int, keepdim: bool) -> tuple[Value, Value]:
+def _chosen(input: Value, indices: Value, dim: int, keepdim: bool) -> Chosen:
     """The elements at ``indices``, which alone get a gradient, unlike with ties of `amax`."""
     if input.rank == 0:
-        return input, indices
+        return Chosen(input, indices)
     axis = normalise_axis("max", dim, input.rank)
     is_chosen = ops.equal(_positions(input, axis), indices)
     numbers = as_integers(input)
     values = ops.sum(ops.where(is_chosen, numbers, 0), axis, keepdims=True)
     values = ops.cast(values, input.dtype)
     if keepdim:
-        return values, indices
-    return ops.squeeze(values, axis), ops.squeeze(indices, axis)
+        return Chosen(values, indices)
+    return Chosen(ops.squeeze(values, axis), ops.squeeze(indices, axis))
 
 
 def _positions(input: Value, axis: int) -> Value:
@@ -139,41 +132,34 @@ def _where_extreme(input: Value, dim: int | None, keepdim: bool) -> Value:
 
 
 @tensor_function
-def _sort(input: Value, dim: int, descending: bool) -> tuple[Value, Value]:
-    return _smallest(input, dim, descending, None)
-
-
 def sort(input: Value, dim: int = -1, descending: bool = False, stable: bool = False) -> Chosen:
     """Elements in order along a dimension, and where they came from. Ties keep their order.
 
     Every element is compared with every other, which suits devices and short dimensions.
     """
-    return Chosen(*_sort(input, dim, descending))
+    return _smallest(input, dim, descending, None)
 
 
-def argsort(input: Value, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+@tensor_function
+def argsort(
+    input: Value, dim: int = -1, descending: bool = False, stable: bool = False
+) -> Value:
     """Where the elements in order along a dimension come from; see `sort`."""
     return sort(input, dim, descending).indices
 
 
 @tensor_function
-def _topk(input: Value, k: int, dim: int, largest: bool) -> tuple[Value, Value]:
-    return _smallest(input, dim, largest, k)
-
-
 def topk(
     input: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Chosen:
     """The ``k`` largest elements along a dimension (or smallest), and where they are."""
-    return Chosen(*_topk(input, k, dim, largest))
+    return _smallest(input, dim, largest, k)
 
 
-def _smallest(
-    input: Value, dim: int, descending: bool, count: int | None
-) -> tuple[Value, Value]:
+def _smallest(input: Value, dim: int, descending: bool, count: int | None) -> Chosen:
     """The first ``count`` elements in order, by each element's rank."""
     if input.rank == 0:
-        return input, ops.constant(0, DType.INT64)
+        return Chosen(input, ops.constant(0, DType.INT64))
     axis = normalise_axis("sort", dim, input.rank)
     size = known_size("sort", input, axis)
     if count is not None and not 0 <= count <= size:
@@ -189,9 +175,8 @@ def _smallest(
     values = ops.sum(ops.where(is_here, ops.expand_dims(rows, -2), 0), -1)
     indices = ops.sum(ops.where(is_here, positions, ops.zeros_like(positions)), -1)
     back = [order.index(i) for i in range(input.rank)]
-    return (
-        ops.transpose(ops.cast(values, input.dtype), back),
-        ops.transpose(indices, back),
+    return Chosen(
+        ops.transpose(ops.cast(values, input.dtype), back), ops.transpose(indices, back)
     )
 
 
@@ -213,36 +198,26 @@ def _ranks(rows: Value, positions: Value, descending: bool) -> Value:
 
 
 @tensor_function
-def _median_along(input: Value, dim: int, keepdim: bool) -> tuple[Value, Value]:
-    return _kth(
-        input, (known_size("median", input, dim) + 1) // 2 if input.rank else 1, dim, keepdim
-    )
-
-
-@tensor_function
-def _kth(input: Value, k: int, dim: int, keepdim: bool) -> tuple[Value, Value]:
+def kthvalue(input: Value, k: int, dim: int = -1, keepdim: bool = False) -> Chosen:
+    """The k-th smallest element along a dimension, counted from one, and where it is."""
     if input.rank == 0:
-        return input, ops.constant(0, DType.INT64)
+        return Chosen(input, ops.constant(0, DType.INT64))
     axis = normalise_axis("kthvalue", dim, input.rank)
     part = [slice(None)] * input.rank
     part[axis] = slice(k - 1, k)
     values, indices = (ops.slice(each, part) for each in _smallest(input, axis, False, k))
     if keepdim:
-        return values, indices
-    return ops.squeeze(values, axis), ops.squeeze(indices, axis)
+        return Chosen(values, indices)
+    return Chosen(ops.squeeze(values, axis), ops.squeeze(indices, axis))
 
 
 @tensor_function
-def _median(input: Value) -> Value:
-    flat = ops.reshape(input, (-1,))
-    return _median_along(flat, 0, False)[0]
-
-
 def median(input: Value, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The middle element in order, the lower one of two; with ``dim`` also where it is."""
-    return _median(input) if dim is None else Chosen(*_median_along(input, dim, keepdim))
+    """The middle element in order, the lower one of two; with ``dim`` also where it is.
 
-
-def kthvalue(input: Value, k: int, dim: int = -1, keepdim: bool = False) -> Chosen:
-    """The k-th smallest element along a dimension, counted from one, and where it is."""
-    return Chosen(*_kth(input, k, dim, keepdim))
+    NaN counts as larger than all other numbers.
+    """
+    if dim is None:
+        return median(ops.reshape(input, (-1,)), 0).values
+    size = known_size("median", input, dim) if input.rank else 1
+    return kthvalue(input, (size + 1) // 2, dim, keepdim)
