@@ -87,7 +87,7 @@ class Model(Module):
         self._compiled: Compiled | None = None
         self._trainer: Trainer | None = None
         self._predictor: Predictor | None = None
-        self._flags: tuple[bool, ...] = ()
+        self._trained: list[str] = []
         if (inputs is None) != (outputs is None):
             raise ArgumentError("a Model takes both inputs and outputs, or neither")
         if inputs is not None:
@@ -396,12 +396,12 @@ class Model(Module):
     def _current_trainer(self) -> Trainer:
         """The trainer, made anew if layers were frozen or thawed since the last time."""
         compiled = self._need_compiled()
-        flags = tuple(module.trainable for _, module in walk(self))
-        if self._trainer is None or flags != self._flags:
+        trainable = list(self.trainable_variables())
+        if self._trainer is None or trainable != self._trained:
             objective = _objective(compiled, self.signature)
             self._trainer = Trainer(self, objective, compiled.optimizer, compiled.device)
             self._predictor = None
-            self._flags = flags
+            self._trained = trainable
         return self._trainer
 
 

@@ -300,8 +300,8 @@ class ParameterList(Module):
             self.append(value)
         return self
 
-    def __repr__(self) -> str:
-        return _parameters_text(self, ((str(index), each) for index, each in enumerate(self)))
+    def extra_repr(self) -> str:
+        return _lines(enumerate(self))
 
 
 class ParameterDict(Module, MutableMapping[str, Any]):
@@ -384,8 +384,10 @@ class ParameterDict(Module, MutableMapping[str, Any]):
         self.update(other)
         return self
 
-    def __repr__(self) -> str:
-        return _parameters_text(self, self.items())
+    def extra_repr(self) -> str:
+        return _lines(self.items())
+
+    __repr__ = Module.__repr__
 
 
 def _as_parameter(value: Any) -> Any:
@@ -408,9 +410,8 @@ def _pairs(items: Items) -> Iterable[tuple[str, Any]]:
     return [(key, value) for key, value in items]
 
 
-def _parameters_text(container: Module, items: Iterable[tuple[str, Any]]) -> str:
-    lines = [f"    ({key}): {_short(value)}" for key, value in items]
-    return "\n".join([f"{type(container).__name__}(", *lines, ")"])
+def _lines(items: Iterable[tuple[Any, Any]]) -> str:
+    return "\n".join(f"  ({key}): {_short(value)}" for key, value in items)
 
 
 def _short(value: Any) -> str:

@@ -101,7 +101,8 @@ class Module(base.Module):
             object.__setattr__(self, name, value)
             return
         _check_type(kind, name, value)
-        Members(attributes, kind)[name] = _settled(kind, name, value)
+        _call_variable(value, name)
+        Members(attributes, kind)[name] = value
 
     def __delattr__(self, name: str) -> None:
         kind = kind_of(vars(self), name)
@@ -150,6 +151,8 @@ class Module(base.Module):
             As of `register_parameter`.
         """
         self._register("buffer", name, tensor)
+        if tensor is not None:
+            _store(tensor, name)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -178,7 +181,8 @@ class Module(base.Module):
         if hasattr(self, name) and not is_free:
             raise MemberError(f"attribute {name!r} already exists", mend="Choose another name")
         _check_type(kind, name, value)
-        Members(attributes, kind)[name] = _settled(kind, name, value)
+        _call_variable(value, name)
+        Members(attributes, kind)[name] = value
 
     # Finding members.
 
@@ -346,20 +350,17 @@ class Module(base.Module):
         if any(isinstance(leaf, Value) for leaf in leaves):
             return super().__call__(*args, **kwargs)
         if any(isinstance(leaf, Tensor) and leaf.value is not None for leaf in leaves):
-            self._name_children()
             with scope(self.name):
                 return self._run(args, kwargs)
         return self._run(args, kwargs)
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
         """Compute ``forward`` on symbolic values under the open scope."""
-        self._name_children()
+        for module in self.modules():
+            for name, child in module.named_held():
+                child.find_name(name)
         symbolic = map_leaves(_as_symbolic, [args, kwargs])
         return map_leaves(_as_value, self._run(*symbolic))
-
-    def _name_children(self) -> None:
-        for name, child in self.named_held():
-            child.find_name(name)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, kwargs = before_forward(self, self._forward_pre_hooks, args, kwargs)
@@ -606,16 +607,17 @@ def _check_name(kind: str, name: str) -> None:
         raise MemberError(f"a {kind} name is not empty and has no dot", got=repr(name))
 
 
-def _settled(kind: str, name: str, value: Any) -> Any:
-    """``value``, with a variable behind it if it is a tensor with numbers, called ``name``."""
-    if kind == "module" or value is None:
-        return value
-    is_data = value.variable is None and value.is_leaf and not value.requires_grad
-    if is_data and value.numbers is not None:
-        show(value, value.array())
-    if value.variable is not None:
+def _call_variable(value: Any, name: str) -> None:
+    """Name what is behind a parameter or buffer, for messages and printed graphs."""
+    if isinstance(value, Tensor) and value.variable is not None:
         value.variable.name = name
-    return value
+
+
+def _store(buffer: Tensor, name: str) -> None:
+    """Put a variable behind a buffer of host numbers: graphs read and update variables."""
+    if buffer.variable is None and buffer.numbers is not None and not buffer.is_result:
+        show(buffer, buffer.array())
+        _call_variable(buffer, name)
 
 
 def _member(module: Module, kind: str, name: str) -> Any:

@@ -116,18 +116,23 @@ class _Change:
 
     def carry_out(self, assign: bool) -> None:
         if assign:
-            setattr(self.module, self.name, self._stand_in())
+            self._assign()
             return
         if isinstance(self.tensor, UninitializedParameter):
             self.tensor.materialize(self.array.shape)
         replace(self.tensor, self.array)
 
-    def _stand_in(self) -> Tensor:
-        """What takes the tensor's place in the module."""
+    def _assign(self) -> None:
+        """Put the value in the tensor's place."""
         old, new = self.tensor, self.value
-        if isinstance(old, Parameter) and not isinstance(new, Parameter):
-            return Parameter(self.array, old.requires_grad, old.layout)
-        return new if isinstance(new, Tensor) else Tensor.wrap(self.array.copy())
+        if not isinstance(old, Parameter):
+            own = new if isinstance(new, Tensor) else Tensor.wrap(self.array.copy())
+            self.module.register_buffer(self.name, own)
+        elif isinstance(new, Parameter):
+            setattr(self.module, self.name, new)
+        else:
+            replaced = Parameter(self.array, old.requires_grad, old.layout)
+            setattr(self.module, self.name, replaced)
 
 
 @dataclass
