@@ -1,13 +1,15 @@
-"""Ids: which inputs index into tables, so that the host can check them before a device does."""
+"""Ids: inputs that index into something are checked on the host, before a device uses them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from numbanet.errors import DataError
-from numbanet.ir import Value, topological
+from numbanet.ir import Node, Value, topological
+from numbanet.ops.leaf import constant_number
 
 _KEEPERS = frozenset(
     {"reshape", "transpose", "cast", "slice", "split", "expand", "concatenate"}
@@ -15,37 +17,70 @@ _KEEPERS = frozenset(
 """Ops that hand integers on as they are."""
 
 
-def id_limits(inputs: Mapping[str, Value], outputs: Iterable[Value]) -> dict[str, int]:
-    """Rows of the smallest table that each input's numbers index."""
+@dataclass(frozen=True)
+class Limit:
+    """What ids may be: ``0 .. rows - 1``, or the number that means "none"."""
+
+    rows: int
+    ignored: int | None = None
+
+
+def id_limits(inputs: Mapping[str, Value], outputs: Iterable[Value]) -> dict[str, Limit]:
+    """The limit of each input whose numbers name rows or classes; the smallest of several."""
     names = {value: name for name, value in inputs.items()}
-    limits: dict[str, int] = {}
+    limits: dict[str, Limit] = {}
     for node in topological(outputs):
-        if node.op.name != "take":
+        use = _use(node)
+        if use is None:
             continue
-        table, ids = node.inputs
-        for name in _sources(ids, names):
-            limits[name] = min(table.type.sizes[0], limits.get(name, table.type.sizes[0]))
+        ids, rows = use
+        for name, ignored in _sources(ids, names):
+            limit = limits.get(name, Limit(rows, ignored))
+            limits[name] = Limit(min(rows, limit.rows), limit.ignored)
     return limits
 
 
-def _sources(ids: Value, names: Mapping[Value, str]) -> list[str]:
-    found, stack = [], [ids]
+def _use(node: Node) -> tuple[Value, int] | None:
+    """Ids that ``node`` takes, and how many rows or classes there are."""
+    if node.op.name == "take":
+        return node.inputs[1], node.inputs[0].type.sizes[0]
+    if node.op.name == "cross_entropy":
+        return node.inputs[1], node.inputs[0].type.sizes[-1]
+    # The comparison of labels with all classes, which a one-hot code and a likelihood make.
+    if node.op.name == "equal" and node.inputs[1].node.op.name == "iota":
+        return node.inputs[0], node.outputs[0].type.sizes[-1]
+    return None
+
+
+def _sources(ids: Value, names: Mapping[Value, str]) -> list[tuple[str, int | None]]:
+    """Inputs that ``ids`` are, with the number that is put out of the way first."""
+    found: list[tuple[str, int | None]] = []
+    stack: list[tuple[Value, int | None]] = [(ids, None)]
     while stack:
-        value = stack.pop()
+        value, ignored = stack.pop()
+        node = value.node
         if value in names:
-            found.append(names[value])
-        elif value.node.op.name in _KEEPERS:
-            stack.extend(value.node.inputs)
+            found.append((names[value], ignored))
+        elif node.op.name in _KEEPERS:
+            stack.extend((each, ignored) for each in node.inputs)
+        elif node.op.name == "where" and node.inputs[0].node.op.name == "not_equal":
+            compared, number = node.inputs[0].node.inputs
+            exception = constant_number(number)
+            if compared is node.inputs[1] and exception is not None:
+                stack.append((compared, int(exception)))
     return found
 
 
-def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> None:
-    """Raise DataError if an id is outside of its table."""
-    for name, rows in limits.items():
+def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:
+    """Raise DataError if an id is out of its range."""
+    for name, limit in limits.items():
         array = arrays[name]
-        if array.size and not (array.min() >= 0 and array.max() < rows):
+        if not array.size or (array.min() >= 0 and array.max() < limit.rows):
+            continue
+        wrong = array[((array < 0) | (array >= limit.rows)) & (array != limit.ignored)]
+        if wrong.size:
             raise DataError(
                 f"input {name!r}: ids out of range",
-                got=f"{array.min()} .. {array.max()}",
-                expected=f"0 .. {rows - 1}, the rows of the embedding",
+                got=f"{wrong.min()} .. {wrong.max()}",
+                expected=f"0 .. {limit.rows - 1}, the rows or classes there are",
             )

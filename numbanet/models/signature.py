@@ -12,7 +12,7 @@ from numbanet.arrays.inputs import as_array
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.arrays.ids import id_limits
+from numbanet.arrays.ids import Limit, id_limits
 from numbanet.models.names import free_name
 
 
@@ -25,14 +25,14 @@ class Signature:
     inputs, outputs : dict of str to TensorType
     structure : nested lists, tuples and dicts
         With the outputs' names as leaves.
-    id_limits : dict of str to int
+    id_limits : dict of str to Limit
         Inputs that index tables, and how many rows those have.
     """
 
     inputs: Mapping[str, TensorType]
     outputs: Mapping[str, TensorType]
     structure: Any
-    id_limits: Mapping[str, int]
+    id_limits: Mapping[str, Limit]
 
 
 def make_signature(

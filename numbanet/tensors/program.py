@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from numbanet.arrays.ids import check_ids, id_limits
+from numbanet.arrays.ids import Limit, check_ids, id_limits
 from numbanet.compile import compile_program
 from numbanet.errors import GraphError
 from numbanet.ir import Graph, Update, Value, Variable, topological
@@ -63,8 +63,8 @@ class LoadedProgram:
     outputs : dict of int to str
     assigned : dict of Variable to str
         Variables that take an output's numbers through the host.
-    limits : dict of str to int
-        Inputs that index into something, and its size.
+    limits : dict of str to Limit
+        What inputs that index into something may be.
     """
 
     executable: Executable
@@ -72,7 +72,7 @@ class LoadedProgram:
     variables: tuple[int, ...]
     outputs: Mapping[int, str]
     assigned: Mapping[Variable, str]
-    limits: Mapping[str, int]
+    limits: Mapping[str, Limit]
     readers: list[weakref.ref[Tensor]] = field(default_factory=list)
 
     def run(self, trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:

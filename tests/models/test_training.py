@@ -266,7 +266,7 @@ def test_ids_are_checked_before_they_index() -> None:
     assert before[-1] < before[0]
     weights = model.get_weights()
     ids[0, 0] = 5
-    with pytest.raises(DataError, match=r"ids out of range, got 0 .. 5, expected 0 .. 4"):
+    with pytest.raises(DataError, match=r"ids out of range, got 5 .. 5, expected 0 .. 4"):
         model.fit(ids, np.ones(6), verbose=0)
     with pytest.raises(DataError, match="ids out of range"):
         model.predict(ids)
