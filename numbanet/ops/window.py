@@ -23,15 +23,16 @@ def as_pair(what: str, value: Any, least: int = 1) -> Pair:
     return first, second
 
 
-def as_sizes(what: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
-    """An integer for all axes, or one for each of them; none below ``least``."""
+def as_sizes(what: str, value: Any, axes: int, least: int | None = 1) -> tuple[int, ...]:
+    """An integer for all axes, or one for each of them; none below ``least``, if given."""
     listed = tuple(value) if isinstance(value, tuple | list) else (value,) * axes
     is_integer = all(isinstance(each, int | np.integer) for each in listed)
-    if len(listed) != axes or not is_integer or min(listed, default=least) < least:
+    is_small = is_integer and least is not None and min(listed, default=least) < least
+    if len(listed) != axes or not is_integer or is_small:
         raise ArgumentError(
             f"{what} must be an integer" + f", or {axes} of them" * (axes > 1),
             got=repr(value),
-            expected=f"at least {least}",
+            expected=None if least is None else f"at least {least}",
         )
     return tuple(map(int, listed))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numbanet import ops
+from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
 from numbanet.testing import inputs_like
 from tests.nn.graphs import compare_graphs
+from tests.nn.parity import compare
+from tests.nn.twins import as_text
 
 torch = pytest.importorskip("torch")
 
@@ -47,7 +49,7 @@ def columns(window, arguments):
     return RNG.normal(size=tuple(x.shape))
 
 
-CASES = [
+FUNCTIONS = [
     # name, input, positional arguments, others
     *(
         ("F.interpolate", IMAGES, (), {"mode": mode, **size})
@@ -81,8 +83,25 @@ CASES = [
     ("F.fold", columns(2, {})[0], ((4, 5), 2), {}),
 ]
 
+MODULES = [
+    # name, input, positional arguments, others
+    ("nn.Upsample", IMAGES, (), {"scale_factor": 2}),
+    ("nn.Upsample", IMAGES, ((7, 3),), {}),
+    ("nn.Upsample", IMAGES, (), {"scale_factor": (2, 3), "mode": "bilinear"}),
+    ("nn.Upsample", SERIES, (7,), {"mode": "linear", "align_corners": True}),
+    ("nn.UpsamplingNearest2d", IMAGES, (), {"scale_factor": 3}),
+    ("nn.UpsamplingBilinear2d", IMAGES, ((7, 9),), {}),
+    ("nn.PixelShuffle", CHANNELS, (2,), {}),
+    ("nn.PixelUnshuffle", CHANNELS, (2,), {}),
+    ("nn.ChannelShuffle", CHANNELS, (3,), {}),
+    ("nn.Unfold", IMAGES, ((2, 3),), {"stride": (1, 2), "padding": 1}),
+    ("nn.Fold", columns((3, 2), {"padding": 1}), ((4, 5), (3, 2)), {"padding": 1}),
+]
 
-@pytest.mark.parametrize(("name", "x", "positional", "arguments"), CASES)
+CASES = [*FUNCTIONS, *MODULES]
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_functions_agree_with_pytorch(name, x, positional, arguments, dtype):
     ours = getattr(F, name[2:])
@@ -93,6 +112,15 @@ def test_functions_agree_with_pytorch(name, x, positional, arguments, dtype):
         [x],
         dtype,
     )
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), MODULES)
+def test_modules_agree_with_pytorch(name, x, positional, arguments):
+    ours, theirs = (
+        getattr(library, name[3:])(*positional, **arguments) for library in (nn, torch.nn)
+    )
+    assert as_text(ours) == as_text(theirs)
+    compare(ours, theirs, [x])
 
 
 @pytest.mark.parametrize(

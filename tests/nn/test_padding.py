@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numbanet import ops
+from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
 from numbanet.testing import inputs_like
 from tests.nn.graphs import compare_graphs
+from tests.nn.parity import compare
+from tests.nn.twins import as_text
 
 torch = pytest.importorskip("torch")
 
@@ -22,7 +24,7 @@ _REPEATING = [
     (IMAGES, (4, 4, 3, 3)),
 ]
 
-CASES = [
+FUNCTIONS = [
     # name, input, padding, others
     ("F.pad", IMAGES, (1, 2), {}),
     ("F.pad", IMAGES, [1, 0, 2, 3, 1, 1, 0, 2], {"value": -1.5}),
@@ -38,8 +40,29 @@ CASES = [
     ("F.pad", IMAGES, (5, 5, 4, 4), {"mode": "circular"}),
 ]
 
+MODULES = [
+    # name, input, positional arguments, others
+    ("nn.ZeroPad1d", SERIES, (2,), {}),
+    ("nn.ZeroPad2d", IMAGES, ((1, 0, 2, -1),), {}),
+    ("nn.ZeroPad3d", IMAGES, (1,), {}),
+    ("nn.ConstantPad1d", SERIES, ((1, 2), 0.5), {}),
+    ("nn.ConstantPad2d", IMAGES, (1, -2.5), {}),
+    ("nn.ConstantPad3d", IMAGES, ((0, 1, 0, 1, 2, 0), 1), {}),
+    ("nn.ReflectionPad1d", SERIES, ((2, 1),), {}),
+    ("nn.ReflectionPad2d", IMAGES, (2,), {}),
+    ("nn.ReflectionPad3d", IMAGES, (1,), {}),
+    ("nn.ReplicationPad1d", SERIES, (1,), {}),
+    ("nn.ReplicationPad2d", IMAGES, ((1, 2, 0, 3),), {}),
+    ("nn.ReplicationPad3d", IMAGES, (1,), {}),
+    ("nn.CircularPad1d", SERIES, (1,), {}),
+    ("nn.CircularPad2d", IMAGES, ((1, 2, 0, 3),), {}),
+    ("nn.CircularPad3d", IMAGES[None], (1,), {}),
+]
 
-@pytest.mark.parametrize(("name", "x", "padding", "arguments"), CASES)
+CASES = [*FUNCTIONS, *MODULES]
+
+
+@pytest.mark.parametrize(("name", "x", "padding", "arguments"), FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_functions_agree_with_pytorch(name, x, padding, arguments, dtype):
     ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
@@ -60,6 +83,15 @@ def evaluated(function, x, padding, arguments):
 
     (value,) = inputs_like([x])
     return evaluate(function(value, padding, **arguments), {value: x})
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), MODULES)
+def test_modules_agree_with_pytorch(name, x, positional, arguments):
+    ours, theirs = (
+        getattr(library, name[3:])(*positional, **arguments) for library in (nn, torch.nn)
+    )
+    assert as_text(ours) == as_text(theirs)
+    compare(ours, theirs, [x])
 
 
 @pytest.mark.parametrize(

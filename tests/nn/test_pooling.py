@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numbanet import ops
+from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
 from numbanet.testing import inputs_like
 from tests.nn.graphs import compare_graphs
+from tests.nn.parity import compare
+from tests.nn.twins import as_text
 
 torch = pytest.importorskip("torch")
 
@@ -47,7 +49,7 @@ def _one_axis(arguments):
     return {key: v for key, v in last.items() if key != "divisor_override"}
 
 
-CASES = [
+FUNCTIONS = [
     # name, input, positional arguments, others
     *(("F.max_pool2d", TIES, (window,), rest) for window, rest in _MAX),
     *(("F.max_pool2d", IMAGES[0], (window,), rest) for window, rest in _MAX[3:4]),
@@ -69,8 +71,28 @@ CASES = [
     ("F.lp_pool1d", POSITIVE[0], (3, 4), {}),
 ]
 
+MODULES = [
+    # name, input, positional arguments, others
+    ("nn.MaxPool1d", SERIES, (3,), {"stride": 2, "padding": 1}),
+    ("nn.MaxPool2d", TIES, (2, 2), {}),
+    ("nn.MaxPool2d", IMAGES[0], ((3, 2),), {"padding": (1, 0), "ceil_mode": True}),
+    ("nn.MaxPool2d", IMAGES, (2, 1), {"dilation": (3, 2), "padding": 1}),
+    ("nn.AvgPool1d", SERIES, (3,), {"padding": 1, "ceil_mode": True}),
+    ("nn.AvgPool2d", IMAGES, (2,), {}),
+    ("nn.AvgPool2d", IMAGES, (3, 2, 1, True), {"count_include_pad": False}),
+    ("nn.LPPool1d", POSITIVE[0], (2, 3), {"stride": 2}),
+    ("nn.LPPool2d", POSITIVE, (3, (2, 3)), {}),
+    ("nn.AdaptiveAvgPool1d", SERIES, (4,), {}),
+    ("nn.AdaptiveAvgPool2d", IMAGES, (1,), {}),
+    ("nn.AdaptiveAvgPool2d", IMAGES, ((None, 4),), {}),
+    ("nn.AdaptiveMaxPool1d", SERIES, (11,), {}),
+    ("nn.AdaptiveMaxPool2d", TIES, ((5, 3),), {}),
+]
 
-@pytest.mark.parametrize(("name", "x", "positional", "arguments"), CASES)
+CASES = [*FUNCTIONS, *MODULES]
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), FUNCTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_functions_agree_with_pytorch(name, x, positional, arguments, dtype):
     ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
@@ -80,6 +102,15 @@ def test_functions_agree_with_pytorch(name, x, positional, arguments, dtype):
         [x],
         dtype,
     )
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), MODULES)
+def test_modules_agree_with_pytorch(name, x, positional, arguments):
+    ours, theirs = (
+        getattr(library, name[3:])(*positional, **arguments) for library in (nn, torch.nn)
+    )
+    assert as_text(ours) == as_text(theirs)
+    compare(ours, theirs, [x])
 
 
 @pytest.mark.parametrize(
