@@ -191,8 +191,8 @@ def _gray(img: np.ndarray) -> np.ndarray:
     if _channels(img) == 1:
         return img if img.ndim > 2 else img[None]
     numbers = as_working_float(img)
-    weights = np.array(LUMA, numbers.dtype)[:, None, None]
-    return (numbers * weights).sum(axis=-3, keepdims=True).astype(img.dtype)
+    gray = sum(share * numbers[..., [channel], :, :] for channel, share in enumerate(LUMA))
+    return gray.astype(img.dtype)  # type: ignore[union-attr]
 
 
 def _blend(img: np.ndarray, other: np.ndarray, ratio: float) -> np.ndarray:

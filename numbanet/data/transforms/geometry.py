@@ -201,25 +201,36 @@ def _resize(
             np.arange(new) * old // new for old, new in zip(img.shape[-2:], size, strict=True)
         )
         return img[..., rows[:, None], columns]
-    numbers = as_working_float(img)
-    down, across = (
-        _triangles(old, new, antialias).astype(numbers.dtype)
-        for old, new in zip(img.shape[-2:], size, strict=True)
-    )
-    return rounded(down @ numbers @ across.T, img.dtype)
+    numbers = _weighted_rows(as_working_float(img), size[0], antialias)
+    turned = _weighted_rows(np.swapaxes(numbers, -1, -2), size[1], antialias)
+    return rounded(np.swapaxes(turned, -1, -2), img.dtype)
+
+
+def _weighted_rows(img: np.ndarray, new: int, antialias: bool) -> np.ndarray:
+    img = np.ascontiguousarray(img)
+    rows, weights = _triangles(img.shape[-2], new, antialias)
+    weights = weights.astype(img.dtype)
+    result = weights[0] * img.take(rows[0], axis=-2)
+    for taken, weight in zip(rows[1:], weights[1:], strict=True):
+        result += weight * img.take(taken, axis=-2)
+    return result
 
 
 @functools.lru_cache(maxsize=64)
-def _triangles(old: int, new: int, antialias: bool) -> np.ndarray:
-    """Weights ``[new, old]`` of old pixels in new ones; each row has the sum 1."""
+def _triangles(old: int, new: int, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Which old rows make each new one, ``[k, new]``, and their weights ``[k, new, 1]``."""
     scale = old / new
     width = max(scale, 1.0) if antialias else 1.0
-    centers = (np.arange(new)[:, None] + 0.5) * scale
+    centers = (np.arange(new) + 0.5) * scale
     if not antialias:
         # Between pixels only: beyond the outer ones, these are repeated.
         centers = np.clip(centers, 0.5, old - 0.5)
-    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(old) + 0.5 - centers) / width)
-    return weights / weights.sum(axis=1, keepdims=True)
+    first = np.floor(centers - width).astype(np.int64)
+    rows = first + np.arange(math.ceil(2 * width) + 1)[:, None]
+    weights = np.maximum(0.0, 1.0 - np.abs(rows + 0.5 - centers) / width)
+    weights[(rows < 0) | (rows >= old)] = 0.0
+    weights /= weights.sum(axis=0)
+    return np.clip(rows, 0, old - 1), weights[..., None]
 
 
 @image_function
@@ -284,7 +295,8 @@ def _pixels(
 ) -> np.ndarray:
     height, width = img.shape[-2:]
     is_inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    found = img[..., np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)]
+    places = np.where(is_inside, rows * width + columns, 0)
+    found = img.reshape(*img.shape[:-2], height * width).take(places, axis=-1)
     return np.where(is_inside, found, fill)
 
 

@@ -75,7 +75,7 @@ def channels_first(img: Any) -> np.ndarray:
             expected=f"height x width, or height x width x at most {MOST_CHANNELS} channels",
             mend="Make a tensor of it if it is channels x height x width",
         )
-    return np.moveaxis(img, -1, -3)
+    return img.transpose(2, 0, 1)
 
 
 def size_of(img: Any) -> tuple[int, int]:
@@ -97,7 +97,7 @@ def _as_kind_of(img: Any, array: np.ndarray) -> Any:
     if isinstance(img, Tensor):
         return Tensor.wrap(array)
     if array.ndim == 3:
-        array = np.moveaxis(array, -3, -1)
+        array = array.transpose(1, 2, 0)
     if not is_pillow(img):
         return np.ascontiguousarray(array)
     if array.shape[2:] == (1,):
