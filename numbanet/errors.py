@@ -96,6 +96,10 @@ class OutOfMemoryError(DeviceError):
     """A plan that is larger than the memory of its device."""
 
 
+class NonFiniteError(NumbanetError, RuntimeError):
+    """A number that is infinite, or none, where the caller asked for finite ones."""
+
+
 class MemberError(NumbanetError, KeyError):
     """A name that a module's parameter, buffer or submodule cannot have."""
 

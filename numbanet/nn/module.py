@@ -16,7 +16,7 @@ from numbanet.nn import state
 from numbanet.nn.conversion import convert, target
 from numbanet.nn.hooks import Hook, RemovableHandle, after_forward, before_forward, register
 from numbanet.nn.members import KINDS, Hideable, Members, Names, kind_of
-from numbanet.nn.parameter import Parameter, show
+from numbanet.nn.parameter import Buffer, Parameter, show
 from numbanet.nn.text import describe
 from numbanet.tensors.tensor import Tensor
 
@@ -103,6 +103,8 @@ class Module(base.Module):
         _check_type(kind, name, value)
         _call_variable(value, name)
         Members(attributes, kind)[name] = value
+        if isinstance(value, Buffer):
+            self._set_persistent(name, value.persistent)
 
     def __delattr__(self, name: str) -> None:
         kind = kind_of(vars(self), name)
@@ -153,6 +155,9 @@ class Module(base.Module):
         self._register("buffer", name, tensor)
         if tensor is not None:
             _store(tensor, name)
+        self._set_persistent(name, persistent)
+
+    def _set_persistent(self, name: str, persistent: bool) -> None:
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -584,6 +589,8 @@ def _kind_by_type(value: Any) -> str | None:
         return "parameter"
     if isinstance(value, Module):
         return "module"
+    if isinstance(value, Buffer):
+        return "buffer"
     if isinstance(value, base.Module):
         raise NotImplementedError(
             f"a layer in a module: {type(value).__name__} computes with symbolic values only. "

@@ -39,6 +39,22 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
+class Buffer(Tensor):
+    """A tensor that is state of the module of which it is made an attribute, and not trained.
+
+    Parameters
+    ----------
+    data : Tensor or array_like, optional
+        As of `Parameter`.
+    persistent : bool
+        Whether it is in the ``state_dict``.
+    """
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        show(self, _first_numbers(data))
+        self.persistent = persistent
+
+
 class UninitializedParameter(Parameter):
     """A parameter of a shape that is not known yet; see `LazyModuleMixin`.
 

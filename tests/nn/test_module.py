@@ -403,6 +403,19 @@ def test_buffers_get_variables_and_keep_their_numbers() -> None:
     assert "mean" in norm.state_dict()
 
 
+def test_buffers_that_are_attributes() -> None:
+    def state(lib: Any) -> list[list[str]]:
+        module, states = lib.nn.Module(), []
+        for persistent in (True, False):
+            data = lib.tensor(np.zeros(2, np.float32))
+            module.own = lib.nn.Buffer(data, persistent=persistent)
+            states.append([*module.state_dict(), *(n for n, _ in module.named_buffers())])
+        module.own = lib.tensor(np.ones(2, np.float32))
+        return [*states, list(module.state_dict())]
+
+    assert state(OURS) == state(BOTH[1]) == [["own", "own"], ["own"], []]
+
+
 def test_a_layer_may_hold_modules() -> None:
     class Block(Layer):
         def __init__(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import numbanet.nn as nn
-from numbanet.errors import ArgumentError, ShapeError
+from numbanet.errors import ArgumentError, NonFiniteError, ShapeError
 from numbanet.nn import utils
 from numbanet.tensors.tensor import Tensor
 from tests.nn.twins import OURS
@@ -74,6 +74,16 @@ def test_clip_grad_norm_takes_a_generator() -> None:
     assert net.own.grad.numpy()[0, 0] == pytest.approx(40**-0.5, rel=1e-5)
 
 
+def test_the_norm_and_the_clipping_apart() -> None:
+    ours, theirs = pairs()
+    norm = utils.get_total_norm([p.grad for p in ours[:2]])
+    expected = torch.nn.utils.get_total_norm([p.grad for p in theirs[:2]])
+    assert norm.item() == pytest.approx(expected.item(), rel=1e-12)
+    utils.clip_grads_with_norm_(ours, 0.5, norm)
+    torch.nn.utils.clip_grads_with_norm_(theirs, 0.5, expected)
+    compare_gradients(ours, theirs, 1e-12)
+
+
 def test_clip_grad_norm_without_gradients() -> None:
     assert utils.clip_grad_norm_([], 1.0).item() == 0.0
     assert utils.clip_grad_norm_([nn.Parameter(np.ones(2))], 1.0).item() == 0.0
@@ -86,7 +96,7 @@ def test_a_norm_that_is_not_finite() -> None:
         broken = np.full((3, 2), np.nan)
         each.grad = Tensor.wrap(broken) if each is ours[0] else torch.tensor(broken)
     before = ours[1].grad
-    with pytest.raises(ArgumentError, match="not finite"):
+    with pytest.raises(NonFiniteError, match="not finite"):
         utils.clip_grad_norm_(ours, 1.0, error_if_nonfinite=True)
     assert ours[1].grad is before
     assert math.isnan(utils.clip_grad_norm_(ours, 1.0).item())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numbanet import ops
-from numbanet.errors import ArgumentError
+from numbanet.errors import NonFiniteError
 from numbanet.ir import Value
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.modes import no_grad
@@ -46,23 +46,52 @@ def clip_grad_norm_(
 
     Raises
     ------
-    ArgumentError
+    NonFiniteError
         If the norm is not finite, and that was asked for; nothing has changed then.
     """
     holders = _with_gradients(parameters)
-    if not holders:
-        return Tensor.wrap(np.zeros((), np.float32))
-    gradients = [holder.grad for holder in holders]
-    with no_grad():
-        norm, *clipped = _clip_by_norm(gradients, float(max_norm), float(norm_type))
-        if error_if_nonfinite and not math.isfinite(norm.item()):
-            raise ArgumentError(
-                f"the norm of order {float(norm_type)} of the gradients is not finite",
-                got=str(norm.item()),
-                mend="Scale the loss down, or set error_if_nonfinite=False",
-            )
-    _give(holders, clipped)
+    gradients = [holder.grad for holder in holders if holder.grad is not None]
+    norm = get_total_norm(gradients, norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(holders, max_norm, norm)
     return norm
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all elements of all ``tensors``, a scalar; see `clip_grad_norm_`."""
+    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not given:
+        return Tensor.wrap(np.zeros((), np.float32))
+    with no_grad():
+        norm = _total_norm(given, float(norm_type))
+    if error_if_nonfinite and not math.isfinite(norm.item()):
+        raise NonFiniteError(
+            f"the norm of order {float(norm_type)} of the gradients is not finite",
+            got=str(norm.item()),
+            mend="Scale the loss down, or set error_if_nonfinite=False",
+        )
+    return norm
+
+
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    total_norm: Tensor,
+    foreach: bool | None = None,
+) -> None:
+    """Scale all gradients, whose norm is ``total_norm``, so that it becomes ``max_norm``.
+
+    Smaller gradients stay as they are; see `clip_grad_norm_`.
+    """
+    holders = _with_gradients(parameters)
+    if holders:
+        with no_grad():
+            gradients = [holder.grad for holder in holders]
+            _give(holders, _scaled(gradients, total_norm, float(max_norm)))
 
 
 def clip_grad_value_(
@@ -95,10 +124,19 @@ def _give(holders: Iterable[Tensor], gradients: Iterable[Tensor]) -> None:
 
 
 @tensor_function
-def _clip_by_norm(gradients: Any, max_norm: float, norm_type: float) -> Any:
-    norm = total_norm(gradients, norm_type)
+def _total_norm(tensors: Any, order: float) -> Any:
+    if order == 0:
+        raise NotImplementedError("norm_type=0")
+    if order in _NORMS:
+        return _NORMS[order](tensors)
+    powers = [ops.sum(ops.absolute(each) ** order) for each in tensors]
+    return _fold(ops.add, powers) ** (1.0 / order)
+
+
+@tensor_function
+def _scaled(gradients: Any, norm: Any, max_norm: float) -> Any:
     factor = ops.minimum(max_norm / (norm + _EPSILON), 1.0)
-    return norm, *(gradient * ops.cast(factor, gradient.dtype) for gradient in gradients)
+    return tuple(gradient * ops.cast(factor, gradient.dtype) for gradient in gradients)
 
 
 @tensor_function
@@ -112,16 +150,6 @@ _NORMS: dict[float, Callable[[list[Value]], Value]] = {
     1.0: lambda parts: _fold(ops.add, [ops.sum(ops.absolute(x)) for x in parts]),
     2.0: lambda parts: ops.sqrt(_fold(ops.add, [ops.sum(ops.square(x)) for x in parts])),
 }
-
-
-def total_norm(parts: list[Value], order: float) -> Value:
-    """The norm of this order of all elements of all ``parts``."""
-    if order == 0:
-        raise NotImplementedError("norm_type=0")
-    if order in _NORMS:
-        return _NORMS[order](parts)
-    powers = [ops.sum(ops.absolute(part) ** order) for part in parts]
-    return _fold(ops.add, powers) ** (1.0 / order)
 
 
 def _fold(function: Callable[[Value, Value], Value], values: list[Value]) -> Value:
