@@ -137,7 +137,7 @@ def check_image(layer: Module, x: Value) -> None:
 
 def pair(argument: str, number: int | Sequence[int]) -> tuple[int, int]:
     """Height and width out of one positive number or two."""
-    numbers = (number, number) if isinstance(number, int) else tuple(number)
+    numbers = tuple(number) if isinstance(number, Sequence) else (number, number)
     if len(numbers) != 2 or not all(isinstance(n, int) and n > 0 for n in numbers):
         raise ArgumentError(f"{argument} takes a positive integer or two", got=repr(number))
     return numbers

@@ -78,6 +78,7 @@ WRONG_ARGUMENTS: list[Callable[[], object]] = [
     lambda: Dense(3, name="a/b"),
     lambda: Conv2D(4, 0),
     lambda: Conv2D(4, (3, 3, 3)),
+    lambda: Conv2D(4, 2.5),
     lambda: Conv2D(4, 3, padding="full"),
     lambda: Conv2D(4, 3, groups=3),
     lambda: layers.Dropout(1.0),

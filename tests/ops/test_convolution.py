@@ -53,7 +53,12 @@ def test_convolution_and_its_gradients_agree_with_pytorch(geometry):
 
 
 @pytest.mark.parametrize(
-    "geometry", [*GEOMETRIES, {"stride": 3, "padding": 1, "output_padding": (2, 1)}]
+    "geometry",
+    [
+        *GEOMETRIES,
+        {"stride": 3, "padding": 1, "output_padding": (2, 1)},
+        {"stride": 2, "dilation": (4, 3), "padding": (0, 1), "output_padding": (3, 2)},
+    ],
 )
 def test_transposed_convolution_agrees_with_pytorch(geometry):
     torch = pytest.importorskip("torch")
@@ -175,6 +180,8 @@ def test_shapes_that_do_not_meet(x, w, geometry, match):
         {"padding": "valid!"},
         {"padding": ((1, 1), (1, -1))},
         {"dilation": 1.5},
+        {"stride": (1, 1.5)},
+        {"padding": 0.5},
     ],
 )
 def test_arguments_of_other_forms_are_refused(geometry):

@@ -12,6 +12,10 @@ GEOMETRIES = [
     (3, {"stride": 2, "padding": 1}),
     ((2, 4), {"stride": 1, "padding": (1, 2)}),
 ]
+DILATED = [
+    ((3, 2), {"stride": 2, "dilation": (2, 3)}),
+    (2, {"stride": 1, "dilation": 3, "padding": 1}),
+]
 
 
 def forward_and_gradient(function):
@@ -38,7 +42,7 @@ def compare_with_pytorch(ours, peer, x):
     np.testing.assert_allclose(gradient, images.grad.numpy().transpose(0, 2, 3, 1), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("window", "geometry"), GEOMETRIES)
+@pytest.mark.parametrize(("window", "geometry"), [*GEOMETRIES, *DILATED])
 def test_max_pooling_agrees_with_pytorch_where_maxima_tie(window, geometry):
     # Few different numbers: most windows have several maxima.
     x = np.random.default_rng(0).integers(-2, 1, (2, 7, 9, 3)).astype(float)
