@@ -129,7 +129,7 @@ from numbanet.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from numbanet.nn.parameter import Buffer, Parameter, UninitializedParameter
+from numbanet.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from numbanet.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -286,6 +286,7 @@ __all__ = [
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
     "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",

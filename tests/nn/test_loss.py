@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 
+import numbanet.nn as nn
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import DType, Graph
 from numbanet.nn import functional as F  # noqa: N812
 from numbanet.ops import input_value
 from numbanet.ops.losses import CROSS_ENTROPY
+from numbanet.tensors.tensor import Tensor
 from numbanet.testing import evaluate, inputs_like
 from tests.nn.graphs import compare_graphs
+from tests.nn.parity import compare
 
 torch = pytest.importorskip("torch")
 
@@ -246,3 +250,79 @@ def test_what_is_refused(call, error, message):
 def test_a_target_that_broadcasts_is_told():
     with pytest.warns(UserWarning, match="broadcasts a target"):
         assert F.mse_loss(X, input_value("y", (3,)), reduction="none").shape == (5, 3)
+
+
+MODULES = {
+    "CrossEntropyLoss": "cross_entropy",
+    "NLLLoss": "nll_loss",
+    "MSELoss": "mse_loss",
+    "L1Loss": "l1_loss",
+    "SmoothL1Loss": "smooth_l1_loss",
+    "HuberLoss": "huber_loss",
+    "BCELoss": "binary_cross_entropy",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "KLDivLoss": "kl_div",
+    "PoissonNLLLoss": "poisson_nll_loss",
+    "GaussianNLLLoss": "gaussian_nll_loss",
+    "SoftMarginLoss": "soft_margin_loss",
+    "HingeEmbeddingLoss": "hinge_embedding_loss",
+    "CosineEmbeddingLoss": "cosine_embedding_loss",
+    "MarginRankingLoss": "margin_ranking_loss",
+    "TripletMarginLoss": "triplet_margin_loss",
+    "MultiMarginLoss": "multi_margin_loss",
+    "MultiLabelMarginLoss": "multilabel_margin_loss",
+    "MultiLabelSoftMarginLoss": "multilabel_soft_margin_loss",
+}
+
+
+def parameters_of(callable_):
+    parameters = inspect.signature(callable_).parameters.values()
+    return [(each.name, each.default, each.kind) for each in parameters]
+
+
+@pytest.mark.parametrize(("name", "function"), MODULES.items())
+def test_modules_take_what_theirs_take(name, function):
+    ours, theirs = getattr(nn, name), getattr(torch.nn, name)
+    assert parameters_of(ours) == parameters_of(theirs)
+    assert parameters_of(ours.forward) == parameters_of(theirs.forward)
+    short = getattr(F, function)
+    assert parameters_of(short) == parameters_of(getattr(torch.nn.functional, function))
+    assert repr(ours()) == repr(theirs())
+    with pytest.raises((NotImplementedError, TypeError), match="size_average"):
+        ours(size_average=True)
+
+
+SETTINGS = [
+    ("nn.CrossEntropyLoss", {"weight": uniform(3), "ignore_index": 1, "label_smoothing": 0.1}),
+    ("nn.BCEWithLogitsLoss", {"weight": uniform(3), "pos_weight": uniform(3)}),
+    ("nn.TripletMarginLoss", {"margin": 2.0, "p": 1.0, "swap": True, "reduction": "sum"}),
+    ("nn.MultiMarginLoss", {"p": 2, "margin": 0.5, "weight": uniform(3)}),
+    ("nn.GaussianNLLLoss", {"full": True, "eps": 0.1, "reduction": "none"}),
+]
+OPERANDS = {
+    "nn.CrossEntropyLoss": (A, classes(3, 5)),
+    "nn.BCEWithLogitsLoss": (A, Q),
+    "nn.TripletMarginLoss": (A, B, C),
+    "nn.MultiMarginLoss": (A, classes(3, 5)),
+    "nn.GaussianNLLLoss": (A, B, P),
+}
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_modules_run_by_kernels(name, settings):
+    """Every setting reaches the function, and weights are buffers."""
+
+    def make(library, tensor):
+        given = {
+            key: tensor(np.float32(value)) if isinstance(value, np.ndarray) else value
+            for key, value in settings.items()
+        }
+        return getattr(library, name[3:])(**given)
+
+    ours, theirs = make(nn, Tensor.wrap), make(torch.nn, torch.tensor)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    compare(ours, theirs, OPERANDS[name])
+
+
+def test_ignored_labels_run_by_kernels():
+    compare(nn.CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), [A, IGNORED])

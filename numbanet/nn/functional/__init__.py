@@ -110,4 +110,10 @@ from numbanet.nn.functional.pooling import (
     max_pool1d,
     max_pool2d,
 )
+from numbanet.nn.functional.recurrent import (
+    gru_cell,
+    lstm_cell,
+    rnn_relu_cell,
+    rnn_tanh_cell,
+)
 from numbanet.nn.functional.sparse import embedding, one_hot

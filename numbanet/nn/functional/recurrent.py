@@ -19,8 +19,8 @@ from numbanet.tensors.dispatch import tensor_function
 class Weights(NamedTuple):
     """Of one direction of one layer: ``G`` gates of ``H`` units each.
 
-    ``ih`` is ``[G H, F]``, ``hh`` ``[G H, H]``, the biases ``[G H]``. ``hr`` ``[P, H]`` makes an
-    LSTM's output smaller; the state that ``hh`` multiplies is ``[N, P]`` then.
+    ``ih`` is ``[G H, F]``, ``hh`` ``[G H, H]``, the biases ``[G H]``. ``hr`` ``[P, H]`` makes
+    an LSTM's output smaller; the state that ``hh`` multiplies is ``[N, P]`` then.
     """
 
     ih: Value
@@ -190,12 +190,28 @@ def _run(
             got=str(x.type),
             expected="[T, N, F]",
         )
+    if steps == 1:
+        state = _with_zeros(x.shape[1], weights, state)
     gates = ops.split(_project(cell, x, weights), steps)
     outputs: list[Value] = []
     for gate in reversed(gates) if is_reverse else gates:
         state = cell.step(ops.squeeze(gate, 0), weights, state)
         outputs.append(state[0])
     return ops.stack(outputs[::-1] if is_reverse else outputs), state
+
+
+def _with_zeros(batch: int | None, weights: Weights, state: State) -> State:
+    """Zeros where a state is None, so that ``hh`` has a gradient, of zeros, after one step."""
+    if batch is None:
+        return state
+    widths = (
+        weights.hh.type.shape[1],
+        (weights.hh if weights.hr is None else weights.hr).type.shape[1],
+    )
+    return tuple(
+        ops.full((batch, width), 0, weights.hh.dtype) if each is None else each
+        for each, width in zip(state, widths, strict=False)
+    )
 
 
 def _cell(
@@ -210,7 +226,8 @@ def _cell(
         input = ops.expand_dims(input, 0)
         states = [None if each is None else ops.expand_dims(each, 0) for each in states]
     cell, given = CELLS[mode], Weights(*weights)
-    found = cell.step(_project(cell, input, given), given, tuple(states))
+    state = _with_zeros(input.shape[0], given, tuple(states))
+    found = cell.step(_project(cell, input, given), given, state)
     return tuple(ops.squeeze(each, 0) for each in found) if is_single else found
 
 
@@ -274,5 +291,5 @@ def gru_cell(
     b_ih: Value | None = None,
     b_hh: Value | None = None,
 ) -> Value:
-    """One step of a GRU: the next hidden state; weights are of the reset, update and new gates."""
+    """One step of a GRU: the next hidden state. The gates are reset, update and new."""
     return _cell("GRU", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
