@@ -15,11 +15,10 @@ from numbanet.autodiff import differentiate
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
 from numbanet.models.objective import Objective
 from numbanet.ops.leaf import input_value, variable_value
-from numbanet.ops.state import pack
-from numbanet.optimizers import Optimizer, Rates
+from numbanet.optimizers import Optimizer
 from numbanet.passes.inference import inference
 from numbanet.state.flat import FlatState
-from numbanet.state.linking import Leaves, link
+from numbanet.state.linking import link
 
 ORDER = "order"
 """Name of the input that holds the permutation of the samples."""
@@ -64,7 +63,7 @@ def training_graph(
     objective: Objective,
     optimizer: Optimizer,
     state: FlatState,
-    slots: tuple[Variable, ...],
+    slots: Mapping[str, Variable],
     counters: Counters,
     data: DataTypes,
     batch_size: int,
@@ -74,7 +73,7 @@ def training_graph(
     graph, leaves = link(forward, seed=counters.seed, step=optimizer.iterations)
     parameters = [leaves.of(variable) for variable in state.segments]
     gradients = differentiate([graph.outputs["loss"]], parameters)
-    moves = _optimize(optimizer, state, slots, gradients, leaves)
+    moves = optimizer.updates(state, slots, gradients, leaves)
     return Graph(graph.inputs, {}, (*graph.updates, *moves))
 
 
@@ -130,28 +129,3 @@ def _forward(
 
 def _samples(data: DataTypes) -> int:
     return next(iter(data.inputs.values())).sizes[0]
-
-
-def _optimize(
-    optimizer: Optimizer,
-    state: FlatState,
-    slots: tuple[Variable, ...],
-    gradients: tuple[Value, ...],
-    leaves: Leaves,
-) -> list[Update]:
-    """The optimizer's rule on flat values: elementwise, so one launch for the whole model."""
-    offsets = [segment.offset for segment in state.segments.values()]
-    gradient = pack(gradients, offsets, state.size)
-    flat = leaves.of(state.flat)
-    old = tuple(variable_value(slot) for slot in slots)
-    step = leaves.of(optimizer.iterations)
-    taken = step + 1
-    rates = Rates(
-        ops.cast(variable_value(optimizer.rate), state.dtype), ops.cast(taken, state.dtype)
-    )
-    new, new_slots = optimizer.update(flat, gradient, old, rates)
-    return [
-        Update(flat, new),
-        *(Update(a, b) for a, b in zip(old, new_slots, strict=True)),
-        Update(step, taken),
-    ]

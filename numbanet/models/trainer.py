@@ -118,9 +118,13 @@ class Trainer:
         return FlatState(self.model.trainable_variables())
 
     @cached_property
-    def slots(self) -> tuple[Variable, ...]:
-        """The optimizer's flat slots."""
-        return tuple(self.state.zeros(f"optimizer/{name}") for name in self.optimizer.slots)
+    def slots(self) -> dict[str, Variable]:
+        """What the optimizer keeps from step to step."""
+        return self.optimizer.create_slots(self.state)
+
+    def finish(self) -> None:
+        """End training: what the optimizer has to do to the parameters after the last step."""
+        self.optimizer.finish(self.state, self.slots)
 
     def data_types(self, samples: int) -> DataTypes:
         """Types of a data set with this number of samples."""
