@@ -7,6 +7,7 @@ Visin, "A guide to convolution arithmetic for deep learning", 2016.)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -272,31 +273,6 @@ def _check(
     return result
 
 
-def _infer(attrs: Conv2dAttrs, x: TensorType, w: TensorType, *extras: TensorType) -> TensorType:
-    dtype = common_dtype("conv2d", (x, w), FLOATING)
-    shape = _check("conv2d", attrs, x.shape, w.shape)
-    return epilogue_type("conv2d", attrs.epilogue, TensorType(shape, dtype), extras)
-
-
-def _infer_transpose(
-    attrs: Conv2dTransposeAttrs, g: TensorType, w: TensorType, *extras: TensorType
-) -> TensorType:
-    dtype = common_dtype("conv2d_transpose", (g, w), FLOATING)
-    channels = (w.shape[3] or 0) * attrs.groups
-    shape = (g.shape[0], *attrs.size, channels)
-    _check("conv2d_transpose", attrs, shape, w.shape, g.shape)
-    return epilogue_type("conv2d_transpose", attrs.epilogue, TensorType(shape, dtype), extras)
-
-
-def _infer_weight_grad(
-    attrs: Conv2dWeightGradAttrs, x: TensorType, g: TensorType
-) -> TensorType:
-    dtype = common_dtype("conv2d_weight_grad", (x, g), FLOATING)
-    shape = (g.shape[3], *attrs.kernel, (x.shape[3] or 0) // attrs.groups)
-    _check("conv2d_weight_grad", attrs, x.shape, shape, g.shape)
-    return TensorType(shape, dtype)
-
-
 def _outputs(attrs: ConvolutionAttrs, x: tuple[int, ...], w: tuple[int, ...]) -> Pair:
     window = (w[1], w[2])
     return output_size("conv2d", x[1:3], window, attrs.stride, attrs.padding, attrs.dilation)
@@ -386,11 +362,6 @@ def _gradient_weight_grad(node: Node, dw: Value) -> tuple[Value, Value]:
     return _to_images(attrs, g, dw, x), CONV2D(x, dw, attrs=Conv2dAttrs(*attrs.geometry))
 
 
-def _flops(y: TensorType, w: TensorType) -> int:
-    """Two for every pair of an output and a weight of its channel, padding included."""
-    return 2 * y.size * (w.size // max(w.sizes[0], 1))
-
-
 _CASES = (
     # images, weights, attributes of the convolution
     ((2, 5, 7, 3), (4, 3, 3, 3), Conv2dAttrs()),
@@ -404,55 +375,82 @@ _CASES = (
 )
 
 
-def _cases(kind: type[Attrs]) -> tuple[Case, ...]:
-    """The cases of one of the three ops: it takes two of images, weights and outputs."""
-    cases = []
-    for x, w, attrs in _CASES:
-        y = (x[0], *_outputs(attrs, x, w), w[0])
-        if kind is Conv2dAttrs:
-            case = Case((Arg(x), Arg(w)), attrs)
-        elif kind is Conv2dTransposeAttrs:
-            size = (x[1], x[2])
-            case = Case((Arg(y), Arg(w)), Conv2dTransposeAttrs(*attrs.geometry, size))
-        else:
-            kernel = (w[1], w[2])
-            case = Case((Arg(x), Arg(y)), Conv2dWeightGradAttrs(*attrs.geometry, kernel))
-        cases.append(case)
-    return tuple(cases)
+def _record(
+    name: str,
+    roles: str,
+    attrs_for: Callable[[ConvolutionAttrs, Any, Any], ConvolutionAttrs],
+    missing: Callable[[Any, Shape, Shape], Shape | None],
+    reference: Callable[..., np.ndarray],
+    gradient: Callable[..., tuple[Value, Value]],
+) -> Op:
+    """One of three maps: of a convolution's images x, weights w and outputs y, it takes two.
+
+    Parameters
+    ----------
+    name : str
+    roles : str
+        Which two it takes, and which it gives: ``"xwy"``.
+    attrs_for : callable
+        Its attributes, from those of a convolution of images and weights of these shapes.
+    missing : callable
+        ``(attrs, first, second) -> shape`` of what it gives, None if that follows.
+    reference, gradient : callable
+        Rules of the op.
+    """
+
+    def infer(
+        attrs: ConvolutionAttrs, first: TensorType, second: TensorType, *extras: TensorType
+    ) -> TensorType:
+        dtype = common_dtype(name, (first, second), FLOATING)
+        given = missing(attrs, first.shape, second.shape)
+        shapes: dict[str, Any] = dict(
+            zip(roles, (first.shape, second.shape, given), strict=True)
+        )
+        convolved = _check(name, attrs, **shapes)
+        result = TensorType(given or convolved, dtype)
+        return epilogue_type(name, getattr(attrs, "epilogue", None), result, extras)
+
+    def flops(node: Node) -> int:
+        """Two for every pair of an output and a weight of its channel, padding included."""
+        types = [value.type for value in (*node.inputs[:2], node.outputs[0])]
+        y, w = types[roles.index("y")], types[roles.index("w")]
+        return 2 * y.size * (w.size // max(w.sizes[0], 1))
+
+    def case(x: tuple[int, ...], w: tuple[int, ...], attrs: ConvolutionAttrs) -> Case:
+        shapes = {"x": x, "w": w, "y": (x[0], *_outputs(attrs, x, w), w[0])}
+        args = tuple(Arg(shapes[role]) for role in roles[:2])
+        return Case(args, attrs_for(attrs, x, w))
+
+    cases = tuple(case(*each) for each in _CASES)
+    return register(Op(name, infer, reference, gradient, flops=flops, cases=cases))
 
 
-CONV2D = register(
-    Op(
-        "conv2d",
-        infer=_infer,
-        reference=_reference,
-        gradient=_gradient,
-        flops=lambda node: _flops(node.outputs[0].type, node.inputs[1].type),
-        cases=_cases(Conv2dAttrs),
-    )
+CONV2D = _record(
+    "conv2d",
+    "xwy",
+    lambda attrs, x, w: attrs,
+    lambda attrs, x, w: None,
+    _reference,
+    _gradient,
 )
 """``(x, w, *extras)``."""
 
-CONV2D_TRANSPOSE = register(
-    Op(
-        "conv2d_transpose",
-        infer=_infer_transpose,
-        reference=_reference_transpose,
-        gradient=_gradient_transpose,
-        flops=lambda node: _flops(node.inputs[0].type, node.inputs[1].type),
-        cases=_cases(Conv2dTransposeAttrs),
-    )
+CONV2D_TRANSPOSE = _record(
+    "conv2d_transpose",
+    "ywx",
+    lambda attrs, x, w: Conv2dTransposeAttrs(*attrs.geometry, x[1:3]),
+    lambda attrs, y, w: (y[0], *attrs.size, (w[3] or 0) * attrs.groups),
+    _reference_transpose,
+    _gradient_transpose,
 )
 """``(g, w, *extras)``: the gradient of a convolution's images, given that of its result."""
 
-CONV2D_WEIGHT_GRAD = register(
-    Op(
-        "conv2d_weight_grad",
-        infer=_infer_weight_grad,
-        reference=_reference_weight_grad,
-        gradient=_gradient_weight_grad,
-        flops=lambda node: _flops(node.inputs[1].type, node.outputs[0].type),
-        cases=_cases(Conv2dWeightGradAttrs),
-    )
+CONV2D_WEIGHT_GRAD = _record(
+    "conv2d_weight_grad",
+    "xyw",
+    lambda attrs, x, w: Conv2dWeightGradAttrs(*attrs.geometry, w[1:3]),
+    lambda attrs, x, y: (y[3], *attrs.kernel, (x[3] or 0) // attrs.groups),
+    _reference_weight_grad,
+    _gradient_weight_grad,
 )
 """``(x, g)``: the gradient of a convolution's weights, given that of its result."""
