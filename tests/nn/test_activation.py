@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-import numbanet.nn.functional.activation as ours
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import DType
+from numbanet.nn import functional as ours
+from numbanet.tensors.tensor import Tensor
 from numbanet.testing import evaluate, inputs_like
 from tests.nn.drawn import at_inference, drawn
 from tests.nn.graphs import compare_graphs
+from tests.nn.modules import alike, both, computes_alike
+from tests.nn.parity import compare
 
 torch = pytest.importorskip("torch")
 theirs = torch.nn.functional
@@ -61,6 +64,39 @@ CASES = [
     ("F.log_softmax", {"dim": -2}),
     ("F.softmin", {"dim": 2}),
 ]
+MODULES = [
+    ("nn.ReLU", (), {}, ((3, 4),)),
+    ("nn.ReLU6", (), {}, ((3, 4),)),
+    ("nn.Hardtanh", (-0.5,), {"max_val": 1.5}, ((3, 4),)),
+    ("nn.Hardsigmoid", (), {}, ((3, 4),)),
+    ("nn.Hardswish", (), {}, ((3, 4),)),
+    ("nn.LeakyReLU", (0.3,), {}, ((3, 4),)),
+    ("nn.ELU", (), {"alpha": 0.7}, ((3, 4),)),
+    ("nn.CELU", (0.7,), {}, ((3, 4),)),
+    ("nn.SELU", (), {}, ((3, 4),)),
+    ("nn.PReLU", (), {}, ((3, 4),)),
+    ("nn.PReLU", (4,), {"init": 0.1}, ((3, 4),)),
+    ("nn.GELU", (), {}, ((3, 4),)),
+    ("nn.GELU", ("tanh",), {}, ((3, 4),)),
+    ("nn.Sigmoid", (), {}, ((3, 4),)),
+    ("nn.Tanh", (), {}, ((3, 4),)),
+    ("nn.SiLU", (), {}, ((3, 4),)),
+    ("nn.Mish", (), {}, ((3, 4),)),
+    ("nn.LogSigmoid", (), {}, ((3, 4),)),
+    ("nn.Softplus", (2,), {"threshold": 1}, ((3, 4),)),
+    ("nn.Softsign", (), {}, ((3, 4),)),
+    ("nn.Tanhshrink", (), {}, ((3, 4),)),
+    ("nn.Hardshrink", (0.3,), {}, ((3, 4),)),
+    ("nn.Softshrink", (), {}, ((3, 4),)),
+    ("nn.Threshold", (0.1, 20), {}, ((3, 4),)),
+    ("nn.GLU", (), {}, ((3, 4),)),
+    ("nn.Softmax", (1,), {}, ((3, 4),)),
+    ("nn.Softmin", (), {"dim": 0}, ((3, 4),)),
+    ("nn.LogSoftmax", (), {"dim": -1}, ((3, 4),)),
+    ("nn.Softmax2d", (), {}, ((2, 3, 2, 2),)),
+]
+IN_PLACE = ["ReLU", "ReLU6", "Hardtanh", "Hardsigmoid", "Hardswish", "LeakyReLU", "ELU", "CELU",
+            "SELU", "SiLU", "Mish", "RReLU"]  # fmt: skip
 ON_GRIDS = ("glu", "softmax", "log_softmax", "softmin")
 EXACT = {"hardsigmoid": lambda x: theirs.relu6(x + 3) / 6}
 """In place of PyTorch's own, whose slopes in float64 have the digits of float32."""
@@ -195,3 +231,49 @@ def test_gumbel_softmax(dim):
 def test_bad_arguments(call, kind):
     with pytest.raises(kind):
         call(ops.input_value("x", (2, 3), DType.FLOAT64))
+
+
+@pytest.mark.parametrize("case", [*MODULES, ("nn.RReLU", (0.2,), {}, ())], ids=str)
+def test_modules_are_alike(case):
+    alike(case)
+
+
+@pytest.mark.parametrize("case", MODULES, ids=str)
+def test_modules_compute_alike(case):
+    computes_alike(case, "float32")
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place_the_input_takes_the_result(name):
+    mine, peer = both(name, (), {"inplace": True})
+    assert repr(mine) == repr(peer)
+    mine.eval(), peer.eval()
+    array = np.linspace(-4, 4, 8).astype(np.float32)
+    x, y = Tensor.wrap(array.copy()), torch.tensor(array)
+    assert mine(x) is x
+    peer(y)
+    np.testing.assert_allclose(x.array(), y.numpy(), atol=1e-6)
+
+
+def test_gradients_pass_what_happened_in_place():
+    def through(functions):
+        def called(x):
+            hidden = functions.logsigmoid(x)
+            assert functions.leaky_relu_(hidden, 0.3) is hidden
+            functions.threshold(hidden, -0.6, 0.5, True)
+            return functions.silu(hidden)
+
+        return called
+
+    compare(through(ours), through(theirs), [np.linspace(-4, 4, 8)])
+
+
+def test_randomised_slopes_of_a_module():
+    module, peer = both("RReLU", (0.2, 0.6))
+    x = Tensor.wrap(np.full((40, 50), -1.0, np.float32))
+    first, second = module(x).array(), module(x).array()
+    assert (first != second).any()
+    assert -0.6 < first.min() < first.max() <= -0.2
+    np.testing.assert_allclose(
+        module.eval()(x).array(), peer.eval()(torch.tensor(x.array())).numpy(), rtol=1e-6
+    )

@@ -7,6 +7,7 @@ import pytest
 
 import numbanet.nn.functional.distance as ours
 from tests.nn.graphs import compare_graphs
+from tests.nn.modules import alike, computes_alike
 
 torch = pytest.importorskip("torch")
 theirs = torch.nn.functional
@@ -53,3 +54,17 @@ def test_the_norm_of_nothing_has_no_slope(p):
         [np.array([[0.0, 0.0], [3.0, 0.0]])],
         "float64",
     )
+
+
+MODULES = [
+    ("nn.CosineSimilarity", (), {}, ((3, 4), (3, 4))),
+    ("nn.CosineSimilarity", (0,), {"eps": 0.5}, ((3, 4), (3, 4))),
+    ("nn.PairwiseDistance", (), {}, ((3, 4), (3, 4))),
+    ("nn.PairwiseDistance", (1.0,), {"eps": 0.5, "keepdim": True}, ((3, 4), (3, 4))),
+]
+
+
+@pytest.mark.parametrize("case", MODULES, ids=str)
+def test_modules(case):
+    alike(case)
+    computes_alike(case, "float32")

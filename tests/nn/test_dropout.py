@@ -5,10 +5,13 @@ import warnings
 import numpy as np
 import pytest
 
-import numbanet.nn.functional.dropout as ours
-from numbanet import ops
+from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
+from numbanet.nn import functional as ours
+from numbanet.tensors.tensor import Tensor
 from tests.nn.drawn import at_inference, drawn
+from tests.nn.modules import alike, both
+from tests.nn.parity import weighted_sum
 
 torch = pytest.importorskip("torch")
 
@@ -96,3 +99,44 @@ def test_other_probabilities_are_refused(name, shape, mask, p):
 def test_inputs_of_other_axes_are_refused(name, shape):
     with pytest.raises(ShapeError):
         getattr(ours, name)(ops.input_value("x", shape))
+
+
+MODULES = [
+    ("nn.Dropout", (), {}, (6, 5)),
+    ("nn.Dropout", (0.2,), {"inplace": True}, (6, 5)),
+    ("nn.Dropout1d", (), {"p": 0.25}, (6, 5, 3)),
+    ("nn.Dropout2d", (), {}, (6, 5, 3, 2)),
+    ("nn.Dropout3d", (), {}, (6, 5, 3, 2, 1)),
+    ("nn.AlphaDropout", (0.2,), {}, (6, 5)),
+    ("nn.FeatureAlphaDropout", (), {}, (6, 5, 3)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs", "shape"), MODULES)
+def test_modules(name, args, kwargs, shape):
+    alike((name, args, kwargs, ()))
+    mine, _ = both(name, args, kwargs)
+    array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+    def output():
+        return mine(Tensor.wrap(array.copy())).array()
+
+    first, second = output(), output()
+    assert (first != array).any()
+    assert (first != second).any()
+    mine.eval()
+    np.testing.assert_array_equal(output(), array)
+
+
+def test_the_backward_pass_has_the_mask_of_the_forward_pass():
+    x = Tensor.wrap(np.ones((40, 50), np.float32), requires_grad=True)
+    y = nn.Dropout(0.5)(x)
+    weighted_sum([y], [Tensor.wrap(np.ones((40, 50), np.float32))]).backward()
+    np.testing.assert_array_equal(x.grad.array(), y.array())
+    assert 0.4 < np.mean(y.array() == 0) < 0.6
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1])
+def test_modules_refuse_other_probabilities(p):
+    with pytest.raises(ArgumentError, match="probability"):
+        nn.Dropout(p)

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import numbanet.nn as our_nn
 import numbanet.nn.functional.shape as ours
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from tests.nn.graphs import compare_graphs
+from tests.nn.modules import alike, computes_alike
 
 torch = pytest.importorskip("torch")
 
@@ -59,3 +61,24 @@ def test_the_batch_size_may_be_unknown(function, shape):
 def test_bad_arguments(function, kind):
     with pytest.raises(kind):
         function(ops.input_value("x", (2, 3, 4)))
+
+
+MODULES = [
+    ("nn.Flatten", (), {}, ((2, 3, 4),)),
+    ("nn.Flatten", (0, 1), {}, ((2, 3, 4),)),
+    ("nn.Unflatten", (1, (2, 3)), {}, ((4, 6),)),
+    ("nn.Unflatten", (-1, (2, -1)), {}, ((4, 6),)),
+]
+
+
+@pytest.mark.parametrize("case", MODULES, ids=str)
+def test_modules(case):
+    alike(case)
+    computes_alike(case, "float32")
+
+
+def test_names_of_axes_are_refused():
+    with pytest.raises(NotImplementedError, match="dim"):
+        our_nn.Unflatten("features", (("height", 2), ("width", 3)))
+    with pytest.raises(ArgumentError):
+        our_nn.Unflatten(1, 3)

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-import numbanet.nn.functional.sparse as ours
-from numbanet import ops
-from numbanet.errors import ArgumentError, DTypeError, ShapeError
+from numbanet import nn, ops
+from numbanet.errors import ArgumentError, DataError, DTypeError, ShapeError
 from numbanet.ir import DType
+from numbanet.nn import functional as ours
+from numbanet.tensors.tensor import Tensor
 from numbanet.testing import evaluate
 from tests.nn.graphs import compare_graphs
+from tests.nn.modules import alike, both
+from tests.nn.parity import compare
 
 torch = pytest.importorskip("torch")
 theirs = torch.nn.functional
@@ -64,3 +67,53 @@ IDS, TABLE = ops.input_value("ids", (4,), DType.INT64), ops.input_value("w", (7,
 def test_bad_arguments(call, kind):
     with pytest.raises(kind):
         call()
+
+
+MODULES = [
+    ("nn.Embedding", (7, 3), {}),
+    ("nn.Embedding", (7, 3, 2), {}),
+    ("nn.Embedding", (7, 3), {"padding_idx": -1}),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "kwargs"), MODULES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_modules(name, args, kwargs, dtype):
+    alike((name, args, kwargs, ()))
+    mine, peer = both(name, args, kwargs)
+    mine.to(dtype)
+    compare(mine, peer, [np.array([[2, 6, 2], [0, 6, 5]])], dtype)
+
+
+def test_first_numbers_are_normal_and_padding_is_zero():
+    mine = nn.Embedding(500, 40, padding_idx=3)
+    numbers = mine.weight.array()
+    assert not numbers[3].any()
+    np.testing.assert_allclose([numbers.mean(), numbers.std()], [0, 1], atol=0.02)
+
+
+def test_from_pretrained():
+    table = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    mine = nn.Embedding.from_pretrained(Tensor.wrap(table.copy()), padding_idx=1)
+    peer = torch.nn.Embedding.from_pretrained(torch.tensor(table), padding_idx=1)
+    assert repr(mine) == repr(peer)
+    assert not mine.weight.requires_grad
+    np.testing.assert_array_equal(mine(Tensor.wrap(np.array([1, 4]))).array(), table[[1, 4]])
+    assert nn.Embedding.from_pretrained(Tensor.wrap(table), freeze=False).weight.requires_grad
+
+
+@pytest.mark.parametrize("ids", [[0, 7], [-1, 3]])
+def test_numbers_that_name_no_row_or_class_are_refused(ids):
+    given = Tensor.wrap(np.array(ids))
+    with pytest.raises(DataError, match="out of range"):
+        nn.Embedding(7, 3)(given)
+    with pytest.raises(DataError, match="out of range"):
+        ours.one_hot(given, 7)
+
+
+def test_one_hot_counts_the_classes():
+    ids = np.array([[0, 2], [4, 1]])
+    codes = ours.one_hot(Tensor.wrap(ids)).array()
+    np.testing.assert_array_equal(codes, theirs.one_hot(torch.tensor(ids)).numpy())
+    with pytest.raises(ArgumentError):
+        ours.one_hot(Tensor.wrap(np.zeros(0, np.int64)))

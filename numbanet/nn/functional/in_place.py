@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from numbanet.ir import Value
 from numbanet.tensors.dispatch import tensor_function
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -26,9 +27,25 @@ def in_place_function(function: Function) -> Function:
     def called(*args: Any, **kwargs: Any) -> Any:
         result = recorded(*args, **kwargs)
         given = args[position] if len(args) > position else kwargs.get("inplace", False)
-        return (args[0] if args else kwargs[names[0]]).copy_(result) if given else result
+        return put(args[0] if args else kwargs[names[0]], result) if given else result
 
     return called  # type: ignore[return-value]
+
+
+def put(old: Any, new: Any) -> Any:
+    """Let tensor ``old`` take the numbers of ``new``; returns ``old``.
+
+    Raises
+    ------
+    NotImplementedError
+        If it is a view, or a value: those cannot change.
+    """
+    if isinstance(old, Value):
+        raise NotImplementedError("inplace=True on a symbolic value")
+    if old.value is None:
+        return old._replace(new)
+    old.value = new.value
+    return old
 
 
 def in_place(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
 from numbanet.nn.functional.distance import vector_norm
+from numbanet.nn.functional.in_place import put
 from numbanet.ops.checks import require_shape
 from numbanet.ops.normalisation import BATCH_NORM, BatchNormAttrs
 from numbanet.tensors.dispatch import tensor_function
@@ -108,7 +109,7 @@ def put_in_place(olds: Sequence[Any], news: Sequence[Any]) -> None:
     """Let each tensor take its new numbers, without a gradient."""
     with no_grad():
         for old, new in zip((old for old in olds if old is not None), news, strict=True):
-            old.copy_(new)
+            put(old, new)
 
 
 @tensor_function

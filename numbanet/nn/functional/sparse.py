@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from numbanet import ops
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import DType, Value
+from numbanet.ops.indexing import check_range
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.tensor import Tensor
 
 
-@tensor_function
 def embedding(
-    input: Value,
-    weight: Value,
+    input: Any,
+    weight: Any,
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
@@ -25,7 +28,8 @@ def embedding(
     Parameters
     ----------
     input : Tensor
-        Integers ``[...]``, at least 0 and less than the number of rows.
+        Integers ``[...]``, at least 0 and less than the number of rows. That is checked where
+        they are an array on the host, such as a batch of data, but not of computed ones.
     weight : Tensor
         ``[rows, D]``.
     padding_idx : int, optional
@@ -44,8 +48,16 @@ def embedding(
         If the operands do not meet.
     ArgumentError
         If there is no row ``padding_idx``.
+    DataError
+        If a number names no row.
     """
     refuse_options(max_norm, scale_grad_by_freq, sparse)
+    _check_range("numbers that embedding() looks up", input, weight.shape[0])
+    return _embedding(input, weight, padding_idx)
+
+
+@tensor_function
+def _embedding(input: Value, weight: Value, padding_idx: int | None) -> Value:
     if weight.rank != 2:
         raise ShapeError("embedding() takes a table", got=str(weight.type), expected="[V, D]")
     rows = ops.take(weight, input)
@@ -94,12 +106,21 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         If ``tensor`` does not hold integers.
     ArgumentError
         If there are no classes.
+    DataError
+        If a number on the host names no class.
     """
     if num_classes == -1:
         num_classes = _count_classes(tensor)
     if num_classes < 1:
         raise ArgumentError("one_hot() takes a number of classes", got=str(num_classes))
+    _check_range("classes of one_hot()", tensor, num_classes)
     return _one_hot(tensor, num_classes)
+
+
+def _check_range(what: str, ids: Any, count: int) -> None:
+    """Check integers that are on the host already: nobody waits for others."""
+    if isinstance(ids, Tensor) and isinstance(ids.numbers, np.ndarray):
+        check_range(what, ids.numbers, count)
 
 
 def _count_classes(tensor: Any) -> int:
