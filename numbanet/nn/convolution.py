@@ -397,7 +397,8 @@ class _Lazy(LazyModuleMixin, _Direct):
                 expected=f"a multiple of {self.groups} channels before the axes of pixels",
             )
         self.in_channels = channels
-        self._materialize()
+        if self.has_uninitialized_params():
+            self._materialize()
 
 
 class LazyConv1d(_Lazy):

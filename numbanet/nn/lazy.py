@@ -12,9 +12,9 @@ from numbanet.nn.parameter import is_lazy
 class LazyModuleMixin(Module):
     """Base, beside the plain module, of a module that waits for its first input.
 
-    A subclass makes `UninitializedParameter` in ``__init__``, and materialises them in
-    ``initialize_parameters(*args, **kwargs)``, which gets what ``forward`` is about to get.
-    Then the instance turns into one of ``cls_to_become``.
+    A subclass makes `UninitializedParameter` and `UninitializedBuffer` in ``__init__``, and
+    materialises them in ``initialize_parameters(*args, **kwargs)``, which gets what ``forward``
+    is about to get. Then the instance turns into one of ``cls_to_become``.
 
     Examples
     --------
@@ -25,19 +25,21 @@ class LazyModuleMixin(Module):
     cls_to_become: ClassVar[type[Module] | None] = None
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """Give all parameters their shapes and first numbers."""
+        """Give all parameters their shapes and first numbers; called once.
+
+        Where a ``state_dict`` brought them already, there are only sizes to be noted.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} does not implement initialize_parameters()"
         )
 
     def has_uninitialized_params(self) -> bool:
-        """Whether a parameter waits for its shape."""
-        return any(map(is_lazy, self._parameters.values()))
+        """Whether a parameter or buffer waits for its shape."""
+        return any(map(is_lazy, (*self._parameters.values(), *self._buffers.values())))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Initialise the parameters, turn into the plain class, and call that."""
-        if self.has_uninitialized_params():
-            self.initialize_parameters(*args, **kwargs)
+        self.initialize_parameters(*args, **kwargs)
         if self.has_uninitialized_params():
             raise ArgumentError(
                 f"{type(self).__name__}.initialize_parameters() left parameters without a shape"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -62,6 +62,10 @@ class Module(base.Module):
     _non_persistent_buffers_set: set[str]
     _forward_hooks: dict[int, Hook]
     _forward_pre_hooks: dict[int, Hook]
+
+    if TYPE_CHECKING:
+        # Members are attributes that no class declares.
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self) -> None:
         vars(self)["_names"] = {kind: {} for kind in KINDS}

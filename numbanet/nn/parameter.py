@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,8 +55,49 @@ class Buffer(Tensor):
         self.persistent = persistent
 
 
-class UninitializedParameter(Parameter):
-    """A parameter of a shape that is not known yet; see `LazyModuleMixin`.
+class Uninitialized(Tensor):
+    """A member of a lazy module, of a shape that is not known yet; see `LazyModuleMixin`."""
+
+    becomes: ClassVar[type[Tensor]]
+
+    def __init__(self, layout: tuple[int, ...] | None, dtype: DType | str | None) -> None:
+        self.type = TensorType((), DType.of(dtype or DType.FLOAT32))
+        self.layout = layout
+
+    @property
+    def shape(self) -> Size:
+        raise _not_yet("shape")
+
+    def array(self) -> np.ndarray:
+        """Refuse: there are no numbers yet."""
+        raise _not_yet("numbers")
+
+    def materialize(self, shape: tuple[int, ...], dtype: DType | str | None = None) -> None:
+        """Become a plain parameter or buffer of zeros.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        dtype : DType or str, optional
+            By default what it was made with.
+        """
+        element = DType.of(dtype or self.type.dtype)
+        self.__class__ = self.becomes  # type: ignore[assignment]
+        show(self, np.zeros(shape, element.numpy), self.layout)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _not_yet(what: str) -> ArgumentError:
+    return ArgumentError(
+        f"a tensor of a lazy module has no {what} before it is initialised",
+        mend="Call the module on data once, or load a state_dict",
+    )
+
+
+class UninitializedParameter(Uninitialized, Parameter):
+    """A `Parameter` of a shape that is not known yet.
 
     Parameters
     ----------
@@ -67,53 +108,49 @@ class UninitializedParameter(Parameter):
         float32 by default.
     """
 
+    becomes = Parameter
+
     def __init__(
         self,
         requires_grad: bool = True,
         layout: tuple[int, ...] | None = None,
         dtype: DType | str | None = None,
     ) -> None:
-        self.type = TensorType((), DType.of(dtype or DType.FLOAT32))
-        self.layout = layout
+        super().__init__(layout, dtype)
         self.requires_grad = requires_grad
 
-    @property
-    def shape(self) -> Size:
-        raise ArgumentError(
-            "a parameter of a lazy module has no shape before it is initialised",
-            mend="Call the module on data once, or load a state_dict",
-        )
-
-    def array(self) -> np.ndarray:
-        """Refuse: there are no numbers yet."""
-        raise ArgumentError(
-            "a parameter of a lazy module has no numbers before it is initialised",
-            mend="Call the module on data once, or load a state_dict",
-        )
-
-    def materialize(self, shape: tuple[int, ...], dtype: DType | str | None = None) -> None:
-        """Become a plain `Parameter` of zeros.
-
-        Parameters
-        ----------
-        shape : tuple of int
-        dtype : DType or str, optional
-            By default what it was made with.
-        """
-        element = DType.of(dtype or self.type.dtype)
-        self.__class__ = Parameter  # type: ignore[assignment]
-        show(self, np.zeros(shape, element.numpy), self.layout)
-
-    def __repr__(self) -> str:
-        return "<UninitializedParameter>"
-
     def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
-        return UninitializedParameter(self.requires_grad, self.layout, self.type.dtype)
+        copy = UninitializedParameter(self.requires_grad, self.layout, self.type.dtype)
+        memo[id(self)] = copy
+        return copy
+
+
+class UninitializedBuffer(Uninitialized, Buffer):
+    """A `Buffer` of a shape that is not known yet.
+
+    Parameters
+    ----------
+    dtype : DType or str, optional
+        float32 by default.
+    persistent : bool
+        As of `Buffer`.
+    """
+
+    becomes = Buffer
+
+    def __init__(self, dtype: DType | str | None = None, *, persistent: bool = True) -> None:
+        super().__init__(None, dtype)
+        self.persistent = persistent
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedBuffer:
+        copy = UninitializedBuffer(self.type.dtype, persistent=self.persistent)
+        memo[id(self)] = copy
+        return copy
 
 
 def is_lazy(tensor: object) -> bool:
     """Whether ``tensor`` waits for its shape."""
-    return isinstance(tensor, UninitializedParameter)
+    return isinstance(tensor, Uninitialized)
 
 
 def show(tensor: Tensor, array: np.ndarray, layout: tuple[int, ...] | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from numbanet.errors import StateDictError
-from numbanet.nn.parameter import Parameter, UninitializedParameter, is_lazy
+from numbanet.nn.parameter import Parameter, Uninitialized, is_lazy
 from numbanet.tensors.flush import assign as replace
 from numbanet.tensors.size import Size
 from numbanet.tensors.tensor import Tensor
@@ -118,7 +118,7 @@ class _Change:
         if assign:
             self._assign()
             return
-        if isinstance(self.tensor, UninitializedParameter):
+        if isinstance(self.tensor, Uninitialized):
             self.tensor.materialize(self.array.shape)
         replace(self.tensor, self.array)
 

@@ -529,10 +529,15 @@ class Lazy(nn.LazyModuleMixin, Plain):
         super().__init__(0, outputs)
         self.outputs = outputs
         self.weight = nn.UninitializedParameter()
+        self.inputs = 0
+        self.seen = nn.UninitializedBuffer("int64", persistent=False)
 
     def initialize_parameters(self, x: Tensor) -> None:
-        self.weight.materialize((self.outputs, x.shape[-1]))
-        nn.init.ones_(self.weight)
+        self.inputs = x.shape[-1]
+        self.seen.materialize((self.inputs,))
+        if self.has_uninitialized_params():
+            self.weight.materialize((self.outputs, self.inputs))
+            nn.init.ones_(self.weight)
 
 
 def test_a_lazy_module_becomes_its_plain_class() -> None:
@@ -548,6 +553,9 @@ def test_a_lazy_module_becomes_its_plain_class() -> None:
     assert type(lazy) is Plain
     assert lazy.weight is weight
     assert type(weight) is nn.Parameter
+    assert type(lazy.seen) is nn.Buffer
+    assert lazy.seen.dtype is DType.INT64
+    assert [*lazy.state_dict(), *(n for n, _ in lazy.named_buffers())] == ["weight", "seen"]
     np.testing.assert_array_equal(weight.array(), np.ones((2, 3), np.float64))
     assert weight.dtype is DType.FLOAT64
 
@@ -566,7 +574,29 @@ def test_a_lazy_module_copied_or_loaded_before_its_first_call() -> None:
     lazy.load_state_dict({"weight": numbers})
     lazy(zeros(5, 3))
     assert type(lazy) is Plain
+    assert lazy.inputs == 3
     np.testing.assert_array_equal(lazy.weight.array(), numbers)
+
+
+LAZY: list[tuple[str, tuple[Any, ...], tuple[int, ...]]] = [
+    ("Linear", (6, 4), (2, 6)),
+    ("Conv2d", (6, 4, 3), (1, 6, 5, 5)),
+    ("BatchNorm1d", (6,), (3, 6)),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), LAZY)
+def test_a_loaded_lazy_module_learns_its_sizes(
+    name: str, arguments: tuple[Any, ...], shape: tuple[int, ...]
+) -> None:
+    plain = getattr(nn, name)(*arguments)
+    lazy = getattr(nn, f"Lazy{name}")(*arguments[1:])
+    lazy.load_state_dict(plain.state_dict())
+    lazy(zeros(*shape))
+    assert repr(lazy) == repr(plain)
+    for name, tensor in plain.state_dict().items():
+        if "running" not in name and "tracked" not in name:
+            np.testing.assert_array_equal(lazy.state_dict()[name].array(), tensor.array())
 
 
 def test_a_lazy_module_that_leaves_a_parameter_out_is_refused() -> None:
