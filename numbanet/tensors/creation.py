@@ -202,7 +202,7 @@ def arange(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from ``start`` (0 if it is alone) to before ``end``; int64 if all are integers."""
+    """Numbers from ``start`` (or 0) to before ``end``; int64 if all three are integers."""
     check_device(device)
     first, last = (0, start) if end is None else (start, end)
     if step == 0 or (last - first) * step < 0:
@@ -274,7 +274,7 @@ def manual_seed(seed: int) -> None:
     set_seed(int(seed))
 
 
-def _generator(generator: Any) -> np.random.Generator:
+def drawer(generator: Any) -> np.random.Generator:
     """Whoever draws: the shared generator, or a NumPy one of the caller's."""
     if generator is None:
         return initializers._Source.generator
@@ -301,13 +301,14 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    drawn = uniform_array(_sizes(sizes, size), DType.of(dtype or DType.FLOAT32), generator)
+    wanted = DType.of(dtype or DType.FLOAT32)
+    drawn = uniform_array(_sizes(sizes, size), wanted, generator)
     return _drawn(drawn, dtype, device, requires_grad)
 
 
 def uniform_array(sizes: tuple[int, ...], dtype: DType, generator: Any = None) -> np.ndarray:
     """Uniform numbers in [0, 1), which rounding to ``dtype`` must not make 1."""
-    return _generator(generator).random(sizes, dtype=dtype.numpy)  # type: ignore[arg-type]
+    return drawer(generator).random(sizes, dtype=dtype.numpy)  # type: ignore[arg-type]
 
 
 def randn(
@@ -319,7 +320,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers with mean 0 and deviation 1."""
-    drawn = _generator(generator).standard_normal(_sizes(sizes, size))
+    drawn = drawer(generator).standard_normal(_sizes(sizes, size))
     return _drawn(drawn, dtype, device, requires_grad)
 
 
@@ -350,7 +351,7 @@ def randint(
         low, high, size = 0, low, high
     elif high is None:
         low, high = 0, low
-    drawn = _generator(generator).integers(low, high, _sizes(size, None))
+    drawn = drawer(generator).integers(low, high, _sizes(size, None))
     return _drawn(drawn, dtype or DType.INT64, device, False)
 
 
@@ -364,7 +365,7 @@ def randperm(
     n: int, *, generator: Any = None, dtype: AnyDType = None, device: Any = None
 ) -> Tensor:
     """The integers below ``n`` in random order."""
-    drawn = _generator(generator).permutation(n)
+    drawn = drawer(generator).permutation(n)
     return _drawn(drawn, dtype or DType.INT64, device, False)
 
 
@@ -372,7 +373,7 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None
     """Normal numbers; ``mean`` and ``std`` may be tensors, which give the shape, too."""
     means, deviations = _plain(mean), _plain(std)
     sizes = None if size is None else _sizes(size, None)
-    drawn = _generator(generator).normal(means, deviations, sizes)
+    drawn = drawer(generator).normal(means, deviations, sizes)
     dtypes = [each.dtype for each in (mean, std) if isinstance(each, Tensor)]
     return _drawn(drawn, dtypes[0] if dtypes else None, None, False)
 
@@ -395,7 +396,7 @@ def multinomial(
 ) -> Tensor:
     """Indices drawn with probabilities in proportion to each row's weights, an int64."""
     weights = input.array().astype(np.float64)
-    source = _generator(generator)
+    source = drawer(generator)
     rows = [
         source.choice(len(row), num_samples, replace=replacement, p=row / row.sum())
         for row in np.atleast_2d(weights)

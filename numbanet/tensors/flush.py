@@ -126,7 +126,9 @@ def replace(tensor: Tensor, new: Tensor) -> None:
         _replace_variable(tensor, tensor.variable, new)
         return
     _keep_leaf(tensor)
-    if new.is_result and new.trace is not None:
+    # A leaf that gradients go to stays one, so it takes numbers and no history.
+    stays_leaf = tensor.requires_grad and tensor.is_leaf
+    if new.is_result and new.trace is not None and not stays_leaf:
         tensor.trace, tensor.slot = new.trace, new.slot
         tensor.numbers, tensor.is_result = None, True
         tensor.requires_grad, tensor.function = new.requires_grad, new.function

@@ -76,6 +76,6 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     device = getattr(ext_tensor, "__dlpack_device__", None)
     if device is None:
         raise DTypeError("from_dlpack() takes a tensor", got=type(ext_tensor).__name__)
-    if tuple(device())[0] != _CPU[0]:
+    if next(iter(device())) != _CPU[0]:
         raise ArgumentError("numbers on another device than the host", got=str(device()))
     return Tensor.wrap(np.array(np.from_dlpack(ext_tensor), order="C"))

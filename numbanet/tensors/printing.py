@@ -187,10 +187,9 @@ def _style_of(array: np.ndarray) -> _Style:
     is_scientific = (
         largest / smallest > 1000 or largest > 1e8 or (not is_whole and smallest < 1e-4)
     )
-    style = _fitted(_Style(True, is_scientific, is_whole), deciding.tolist())
-    if OPTIONS.sci_mode is None:
-        return style
-    return _Style(True, OPTIONS.sci_mode, is_whole, style.width)
+    if OPTIONS.sci_mode is not None:
+        is_scientific = OPTIONS.sci_mode
+    return _fitted(_Style(True, is_scientific, is_whole), deciding.tolist())
 
 
 def _fitted(style: _Style, numbers: list[Any]) -> _Style:

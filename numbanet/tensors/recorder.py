@@ -61,7 +61,7 @@ def call(
         raise
     results = trace.advance(record)
     if record.is_view:
-        tensors[0].has_views = True
+        tensors[0].add_views(results)
     for result in results:
         result.function = function.__name__
     return record.restore(results)
@@ -97,7 +97,8 @@ def _record(trace: Trace, made: Call, tensors: list[Tensor], new: Iterable[int])
     inputs = iter([values[slot] for slot in made.tensors])
     with random_source(source):
         returned = made.function(
-            *(substitute(each, inputs) for each in made.args),
+            # A tuple: Python would run a generator after the keywords' expressions.
+            *tuple(substitute(each, inputs) for each in made.args),
             **{name: substitute(each, inputs) for name, each in made.kwargs.items()},
         )
     results, restore = flatten_results(returned)

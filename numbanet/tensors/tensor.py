@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -53,7 +55,8 @@ class Tensor:
     """Permutation by which the variable stores what this tensor shows; None for as it is."""
     value: Value | None = None
     is_view: bool = False
-    has_views: bool = False
+    views: list[weakref.ref[Tensor]] | None = None
+    """Views of it, and their views: whoever is one shares the list."""
     function: str = ""
     """Name of the function that a result comes from."""
     __array_ufunc__ = None
@@ -312,8 +315,24 @@ class Tensor:
 
             return detached(self)
         alias = Tensor.wrap(self.array())
-        alias.is_view = self.has_views = True
+        alias.is_view = True
+        self.add_views([alias])
         return alias
+
+    def add_views(self, views: Sequence[Tensor]) -> None:
+        """Note that ``views`` show the numbers of this tensor, while somebody holds them."""
+        if self.views is None:
+            self.views = []
+        elif len(self.views) > 8:
+            self.views[:] = [each for each in self.views if each() is not None]
+        for view in views:
+            view.views = self.views
+            self.views.append(weakref.ref(view))
+
+    @property
+    def has_views(self) -> bool:
+        """Whether somebody holds a view of this tensor."""
+        return self.views is not None and any(each() is not None for each in self.views)
 
     # Changing.
 

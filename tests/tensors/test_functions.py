@@ -378,7 +378,7 @@ CASES = [
 
 
 def pick(x, key):
-    return functions.indexing.getitem(x, key) if isinstance(x, Value) else x[key]
+    return functions.indexing.pick(x, key) if isinstance(x, Value) else x[key]
 
 
 class Values:

@@ -56,7 +56,7 @@ def arrays(draw):
         return array.astype(dtype)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(arrays())
 def test_prints_as_torch_does(array):
     check(array)

@@ -27,19 +27,23 @@ MASK = (
 
 @tensor_function
 def getitem(input: Value, key: Any) -> Value:
-    """``input[key]`` for integers, slices, ``...``, None and tensors of integers.
+    """``input[key]`` for integers, slices, ``...`` and None."""
+    return ops.getitem(input, key)
+
+
+@tensor_function
+def pick(input: Value, key: Any) -> Value:
+    """``input[key]``, where tensors of integers stand among the keys.
 
     As PyTorch has it: integers drop their axis first; tensors of indices meet by broadcasting,
     and stand where the first of them stood if they are neighbours, else in front.
     """
-    keys = key if isinstance(key, tuple) else (key,)
-    if not any(isinstance(each, Value) for each in keys):
-        return ops.getitem(input, key)
-    keys = _spread(input, keys)
+    keys = _spread(input, key if isinstance(key, tuple) else (key,))
     basic = tuple(slice(None) if isinstance(each, Value) else each for each in keys)
     kept = [each for each in keys if not isinstance(each, (int, np.integer))]
     indices = {axis: each for axis, each in enumerate(kept) if isinstance(each, Value)}
-    return _picked(ops.getitem(input, basic), indices)
+    part = ops.getitem(input, basic)
+    return _picked(part, indices) if indices else part
 
 
 def _spread(input: Value, keys: tuple[Any, ...]) -> list[Any]:
@@ -102,7 +106,7 @@ def setitem(input: Value, key: Any, value: Operand) -> Value:
         return _with_mask(input, key, value)
     # The gradient of a part puts numbers where the part came from, among zeros.
     probe = ops.input_value("setitem", input.shape, DType.FLOAT64)
-    part = getitem(probe, key)
+    part = pick(probe, key)
     new = ops.expand(_squeezed(as_value(value, input.dtype), part), part.type.sizes)
     if not input.dtype.is_floating:
         return _with_places(input, probe, part, new)
