@@ -18,6 +18,9 @@ _HEADERS = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 
+# An OSError is a place outside of the file; a RuntimeError is a way to pack that is not known.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of an NPZ file, by name.
@@ -30,11 +33,12 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     FormatError
         If the file is not an archive of arrays of numbers or text, or is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_all(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise FormatError(f"{path}: damaged archive", got=str(error)) from error
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read_all(archive)
+        except _DAMAGES as error:
+            raise FormatError(f"{path}: damaged archive", got=str(error)) from error
 
 
 def _read_all(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:

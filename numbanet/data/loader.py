@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from numbanet.data.collate import Collate, default_collate, default_convert
 from numbanet.data.dataset import Dataset, IterableDataset
@@ -15,11 +15,13 @@ from numbanet.data.sampler import BatchSampler, RandomSampler, Sampler, Sequenti
 from numbanet.data.workers import Job
 from numbanet.errors import ArgumentError
 
+Sample = TypeVar("Sample", covariant=True)
+
 MAX_PREFETCH = 128
 """So many answers always fit into a pipe, so that workers never wait for the parent to read."""
 
 
-class DataLoader:
+class DataLoader(Generic[Sample]):
     """Batches of a data set.
 
     Parameters
@@ -75,7 +77,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Dataset[Any],
+        dataset: Dataset[Sample],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Sampler[Any] | Iterable[Any] | None = None,

@@ -152,6 +152,30 @@ def test_damaged_npz(tmp_path: Path) -> None:
             read_npz(path)
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_bytes_of_npz(tmp_path: Path, save: Any) -> None:
+    path = tmp_path / "file.npz"
+    save(path, a=np.arange(20), b=np.ones((2, 3)))
+    content = path.read_bytes()
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(400):
+        damaged = np.frombuffer(bytearray(content), np.uint8)
+        places = rng.integers(len(damaged), size=rng.integers(1, 5))
+        damaged[places] = rng.integers(256, size=len(places))
+        path.write_bytes(damaged.tobytes())
+        try:
+            read_npz(path)
+        except FormatError:
+            refused += 1
+    assert refused > 200
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    for read in (read_idx, read_npz):
+        with pytest.raises(FileNotFoundError):
+            read(tmp_path / "file")
+
+
 def test_npz_with_two_arrays_of_a_name(tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     with zipfile.ZipFile(path, "w") as archive:
