@@ -19,7 +19,8 @@ def call_symbolic(
     values = iter([value_of(tensor) for tensor in tensors_of([*args, *kwargs.values()])])
     return as_tensors(
         function(
-            *(substitute(each, values) for each in args),
+            # A tuple: Python would run a generator after the keywords' expressions.
+            *tuple(substitute(each, values) for each in args),
             **{name: substitute(each, values) for name, each in kwargs.items()},
         )
     )
