@@ -68,6 +68,7 @@ def run_epochs(
             history.append(epoch, logs)
             for callback in callbacks:
                 callback.on_epoch_end(epoch, logs)
+        trainer.finish()
     finally:
         progress.close()
     return history
