@@ -31,6 +31,9 @@ from numbanet.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from numbanet.nn.attention import (
+    MultiheadAttention,
+)
 from numbanet.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -45,6 +48,8 @@ from numbanet.nn.convolution import (
     ConvTranspose2d,
     LazyConv1d,
     LazyConv2d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
 )
 from numbanet.nn.distance import (
     CosineSimilarity,
@@ -109,6 +114,9 @@ from numbanet.nn.normalization import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
     LazyBatchNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
     LocalResponseNorm,
     RMSNorm,
 )
@@ -229,6 +237,11 @@ __all__ = [
     "LazyBatchNorm3d",
     "LazyConv1d",
     "LazyConv2d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     "LazyLinear",
     "LazyModuleMixin",
     "LeakyReLU",
@@ -247,6 +260,7 @@ __all__ = [
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",

@@ -380,7 +380,7 @@ class ConvTranspose2d(_Transposed):
     axes = 2
 
 
-class _Lazy(LazyModuleMixin, _Direct):
+class _Lazy(LazyModuleMixin, _Convolution):
     """A convolution that counts the channels of its first input."""
 
     def __init__(
@@ -401,15 +401,25 @@ class _Lazy(LazyModuleMixin, _Direct):
             self._materialize()
 
 
-class LazyConv1d(_Lazy):
+class LazyConv1d(_Lazy, Conv1d):
     """`Conv1d` whose ``in_channels`` are those of its first input."""
 
-    axes = 1
     cls_to_become = Conv1d
 
 
-class LazyConv2d(_Lazy):
+class LazyConv2d(_Lazy, Conv2d):
     """`Conv2d` whose ``in_channels`` are those of its first input."""
 
-    axes = 2
     cls_to_become = Conv2d
+
+
+class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
+    """`ConvTranspose1d` whose ``in_channels`` are those of its first input."""
+
+    cls_to_become = ConvTranspose1d
+
+
+class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
+    """`ConvTranspose2d` whose ``in_channels`` are those of its first input."""
+
+    cls_to_become = ConvTranspose2d

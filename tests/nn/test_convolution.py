@@ -101,6 +101,8 @@ MODULES = [
     ("nn.ConvTranspose2d", SMALL[0], (4, 3, 2), {"bias": False, "dilation": 2}),
     ("nn.LazyConv1d", SERIES, (6, 3), {"stride": 2}),
     ("nn.LazyConv2d", IMAGE, (6, 3), {"groups": 2, "bias": False}),
+    ("nn.LazyConvTranspose1d", SERIES, (6, 3), {"stride": 2}),
+    ("nn.LazyConvTranspose2d", SMALL, (6, 3), {"groups": 2}),
 ]
 
 CASES = [*FUNCTIONS, *MODULES]
