@@ -510,6 +510,11 @@ def test_modules_print_as_pytorch_prints_them(make: Callable[[Any], Any]) -> Non
     alike(make)
 
 
+def test_parameters_print_as_pytorch_prints_them() -> None:
+    alike(lambda lib: lib.Linear(2, 3).weight)
+    alike(lambda lib: lib.Linear(2, 3).requires_grad_(False).bias)
+
+
 # Lazy modules.
 
 

@@ -12,7 +12,7 @@ import numbanet.nn as nn
 from numbanet.errors import ArgumentError, NonFiniteError, ShapeError
 from numbanet.nn import utils
 from numbanet.tensors.tensor import Tensor
-from tests.nn.twins import OURS
+from tests.nn.twins import OURS, THEIRS
 
 torch = pytest.importorskip("torch")
 
@@ -72,6 +72,25 @@ def test_clip_grad_norm_takes_a_generator() -> None:
     norm = utils.clip_grad_norm_(net.parameters(), 1.0)
     assert norm.item() == pytest.approx(math.sqrt(40))
     assert net.own.grad.numpy()[0, 0] == pytest.approx(40**-0.5, rel=1e-5)
+
+
+def test_clipping_between_backward_and_the_next_step_is_recorded() -> None:
+    net = nn.Sequential(OURS.Linear(3, 4), OURS.Linear(4, 2))
+    peer = torch.nn.Sequential(THEIRS.Linear(3, 4), THEIRS.Linear(4, 2))
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    for _ in range(3):
+        net.zero_grad()
+        peer.zero_grad()
+        net(Tensor.wrap(x)).sum().backward()
+        peer(torch.from_numpy(x)).sum().backward()
+        norm = utils.clip_grad_norm_(net.parameters(), 0.1)
+        expected = torch.nn.utils.clip_grad_norm_(peer.parameters(), 0.1)
+        assert norm.numbers is None  # Nobody has looked.
+        assert norm.item() == pytest.approx(expected.item(), rel=1e-5)
+        for mine, other in zip(net.parameters(), peer.parameters(), strict=True):
+            np.testing.assert_allclose(
+                mine.grad.numpy(), other.grad.numpy(), rtol=1e-4, atol=1e-7
+            )
 
 
 def test_the_norm_and_the_clipping_apart() -> None:
