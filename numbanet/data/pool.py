@@ -74,7 +74,8 @@ class WorkerPool:
         self.epoch = 0
         self.workers: list[Worker] = []
         self.pending: deque[Worker] = deque()
-        self._prefix = f"nb{secrets.token_hex(4)}"
+        # Names of shared memory have at most 30 characters on some systems.
+        self._prefix = f"nb{os.getpid():x}_{secrets.token_hex(3)}"
         self.close = weakref.finalize(self, _close, self.workers, os.getpid())
         # Parent and workers must share one tracker of shared memory, also if they are forked.
         resource_tracker.ensure_running()

@@ -111,9 +111,13 @@ def plain(batch: Any) -> Any:
 
 
 def blocks() -> set[str]:
-    """Blocks of shared memory that loaders have made."""
+    """Blocks of shared memory that loaders of this process have made."""
     folder = Path("/dev/shm")
-    return {path.name for path in folder.glob("nb*")} if folder.exists() else set()
+    return (
+        {path.name for path in folder.glob(f"nb{os.getpid():x}_*")}
+        if folder.exists()
+        else set()
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -299,6 +303,7 @@ def test_own_collation_and_objects() -> None:
 def test_breaking_off_leaves_nothing() -> None:
     for batch in DataLoader(Images(), 1, num_workers=2):
         assert batch["name"] == ["0"]
+        assert blocks() or not Path("/dev/shm").exists()
         break
     # The iterator is gone with the loop, and its workers with it.
     assert not multiprocessing.active_children()

@@ -53,7 +53,7 @@ def normalize(
     mean, std : sequence of float
         One number, or one for each channel.
     inplace : bool
-        Change the array. Not for tensors, whose numbers never change.
+        Change the array itself. Not supported for tensors.
 
     Raises
     ------
@@ -61,6 +61,8 @@ def normalize(
         If it is not floating-point.
     ArgumentError
         If a deviation is zero.
+    NotImplementedError
+        On ``inplace`` and a tensor.
     """
     numbers = channels_first(tensor)
     if numbers.dtype.kind != "f" or is_pillow(tensor):
@@ -75,7 +77,7 @@ def normalize(
     if not inplace:
         return _normalized(tensor, shift, scale)
     if isinstance(tensor, Tensor):
-        raise NotImplementedError("inplace=True: the numbers of a tensor never change")
+        raise NotImplementedError("inplace=True for a tensor: arrays only")
     numbers -= shift
     numbers /= scale
     return tensor
