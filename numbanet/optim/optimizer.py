@@ -111,7 +111,7 @@ class Optimizer:
         given = param_group["params"]
         if isinstance(given, set):
             raise TypeError("parameters have an order, which a set has not: pass a list")
-        members = [given] if isinstance(given, Tensor) else list(given)
+        members: list[Any] = [given] if isinstance(given, Tensor) else list(given)
         group = {**param_group, "params": members}
         if members and isinstance(members[0], tuple):
             group["param_names"] = [name for name, _ in members]

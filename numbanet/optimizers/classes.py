@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numbanet.errors import ArgumentError
-from numbanet.optimizers.optimizer import Optimizer, Options
+from numbanet.optimizers.optimizer import Extras, Optimizer, Options
 from numbanet.optimizers.rules import (
     AdadeltaRule,
     AdagradRule,
@@ -110,10 +110,17 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
-        **options: Unpack[Options],
+        **options: Unpack[Extras],
     ) -> None:
-        options["weight_decay"] = weight_decay
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, **options)
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay=weight_decay,
+            **options,
+        )
 
 
 class Adamax(Optimizer):
@@ -335,7 +342,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         nesterov: bool = True,
         rms_rate: float | None = 0.2,
-        **options: Unpack[Options],
+        **options: Unpack[Extras],
     ) -> None:
         rule = MuonRule(
             excluded=(*(exclude_layers or ()), *(["(?i)embedding"] * exclude_embeddings)),

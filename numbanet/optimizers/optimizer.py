@@ -40,10 +40,9 @@ ACCUMULATOR = Slot("gradient_accumulator")
 AVERAGE = Slot("average")
 
 
-class Options(TypedDict, total=False):
-    """What every optimizer takes; see `Optimizer`."""
+class Extras(TypedDict, total=False):
+    """What every optimizer takes but for weight decay; see `Optimizer`."""
 
-    weight_decay: float | None
     clipnorm: float | None
     clipvalue: float | None
     global_clipnorm: float | None
@@ -53,6 +52,12 @@ class Options(TypedDict, total=False):
     loss_scale_factor: float | None
     gradient_accumulation_steps: int | None
     name: str | None
+
+
+class Options(Extras, total=False):
+    """What every optimizer takes; see `Optimizer`."""
+
+    weight_decay: float | None
 
 
 class Optimizer:

@@ -162,17 +162,22 @@ class OneCycleLR(LRScheduler, MomentumCycle):
             raise ArgumentError(
                 "the cycle is over", got=f"step {step}", expected=f"at most {self.total_steps}"
             )
-        begin = 0.0
-        *_, last = self._schedule_phases
-        for phase in self._schedule_phases:
-            if step <= phase["end_step"] or phase is last:
-                break
-            begin = phase["end_step"]
+        begin, phase = self._phase(step)
         part = (step - begin) / (phase["end_step"] - begin)
         if self.cycle_momentum:
             ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
             self.set_momentum(group, self._between(*ends, part))
         return self._between(group[phase["start_lr"]], group[phase["end_lr"]], part)
+
+    def _phase(self, step: int) -> tuple[float, dict[str, Any]]:
+        """Where the phase of ``step`` begins, and the phase; the last goes on for ever."""
+        *others, last = self._schedule_phases
+        begin = 0.0
+        for phase in others:
+            if step <= phase["end_step"]:
+                return begin, phase
+            begin = phase["end_step"]
+        return begin, last
 
     def _between(self, start: float, end: float, part: float) -> float:
         if self._anneal_func_type == "cos":
