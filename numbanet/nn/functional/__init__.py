@@ -26,17 +26,19 @@ from numbanet.nn.functional.activation import (
     rrelu_,
     selu,
     selu_,
-    sigmoid,
     silu,
     softmax,
     softmin,
     softplus,
     softshrink,
     softsign,
-    tanh,
     tanhshrink,
     threshold,
     threshold_,
+)
+from numbanet.nn.functional.attention import (
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
 )
 from numbanet.nn.functional.class_loss import (
     cross_entropy,
@@ -117,3 +119,4 @@ from numbanet.nn.functional.recurrent import (
     rnn_tanh_cell,
 )
 from numbanet.nn.functional.sparse import embedding, one_hot
+from numbanet.tensors.functions.transcendental import sigmoid, tanh
