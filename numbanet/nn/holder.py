@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numbanet.nn.module import Module
 
 Self = TypeVar("Self", bound="Holder")
-Found = TypeVar("Found")
 
 _MACHINERY = {
     name
@@ -222,13 +221,15 @@ class Holder(base.Module):
         self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
-        found = (
-            (f"{path}.{name}" if path else name, member)
-            for path, module in (modules if recurse else [(prefix, self)])
-            for name, member in Members(vars(module), kind).items()
-            if member is not None
-        )
-        return _unique(found) if remove_duplicate else found
+        # Tensors compare by element, so it goes by identity.
+        seen: set[int] = set()
+        for path, module in modules if recurse else [(prefix, self)]:
+            for name, member in _held(module, kind):
+                if remove_duplicate:
+                    if id(member) in seen:
+                        continue
+                    seen.add(id(member))
+                yield (f"{path}.{name}" if path else name), member
 
     def children(self) -> Iterator[Module]:
         """The modules held directly, each once."""
@@ -236,12 +237,15 @@ class Holder(base.Module):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Names and modules held directly, each once."""
-        return _unique(self.named_held())
+        seen: set[int] = set()
+        for name, child in self.named_held():
+            if id(child) not in seen:
+                seen.add(id(child))
+                yield name, child
 
     def named_held(self) -> Iterator[tuple[str, Module]]:
         """Names and modules held directly, as often as they are held."""
-        held = self._modules.items()
-        return ((name, child) for name, child in held if child is not None)
+        return _held(self, "module")
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
@@ -349,10 +353,10 @@ def _member(module: Module, kind: str, name: str) -> Any:
     return found
 
 
-def _unique(named: Iterator[tuple[str, Found]]) -> Iterator[tuple[str, Found]]:
-    """Without those that came before; tensors compare by element, so they go by identity."""
-    seen: set[int] = set()
-    for name, each in named:
-        if id(each) not in seen:
-            seen.add(id(each))
-            yield name, each
+def _held(module: Holder, kind: str) -> Iterator[tuple[str, Any]]:
+    """Names and members of a kind, without those that are None."""
+    attributes = vars(module)
+    for name in list(attributes["_names"][kind]):
+        member = attributes[name]
+        if member is not None:
+            yield name, member
