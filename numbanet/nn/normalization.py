@@ -307,7 +307,9 @@ class _LazyChannels(LazyModuleMixin, _Channels):
 
     def initialize_parameters(self, input: Tensor) -> None:
         """Give parameters and running values their shapes and first numbers."""
-        self.num_features = input.shape[1]
+        # Where the batch may be missing, the fewest axes are those of one sample.
+        is_batchless = isinstance(self, _InstanceNorm) and input.ndim == self.ranks[0]
+        self.num_features = input.shape[0 if is_batchless else 1]
         if not self.has_uninitialized_params():
             return
         for each in (*self._parameters.values(), *self._buffers.values()):
@@ -332,6 +334,24 @@ class LazyBatchNorm3d(_LazyChannels, BatchNorm3d):
     """`BatchNorm3d` that takes ``num_features`` from its first input."""
 
     cls_to_become = BatchNorm3d
+
+
+class LazyInstanceNorm1d(_LazyChannels, InstanceNorm1d):
+    """`InstanceNorm1d` that takes ``num_features`` from its first input."""
+
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyChannels, InstanceNorm2d):
+    """`InstanceNorm2d` that takes ``num_features`` from its first input."""
+
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyChannels, InstanceNorm3d):
+    """`InstanceNorm3d` that takes ``num_features`` from its first input."""
+
+    cls_to_become = InstanceNorm3d
 
 
 class LayerNorm(_Scaled):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numbanet.errors import ArgumentError
-from numbanet.nn.functional import shape
 from numbanet.nn.module import Module
+from numbanet.tensors.functions.shapes import flatten, unflatten
 from numbanet.tensors.tensor import Tensor
 
 
@@ -26,7 +26,7 @@ class Flatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The same numbers in fewer axes."""
-        return shape.flatten(input, self.start_dim, self.end_dim)
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """Both axes."""
@@ -56,7 +56,7 @@ class Unflatten(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The same numbers in more axes."""
-        return shape.unflatten(input, self.dim, tuple(self.unflattened_size))
+        return unflatten(input, self.dim, tuple(self.unflattened_size))
 
     def extra_repr(self) -> str:
         """The axis and the sizes."""

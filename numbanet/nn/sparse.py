@@ -118,7 +118,8 @@ class Embedding(Module):
         if embeddings.ndim != 2:
             raise ShapeError("from_pretrained() takes a table", got=str(embeddings.type))
         return cls(
-            *embeddings.shape,
+            embeddings.shape[0],
+            embeddings.shape[1],
             padding_idx,
             max_norm,
             norm_type,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbanet import ops
+from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import DType
 from numbanet.nn import functional as ours
@@ -260,12 +260,26 @@ def test_gradients_pass_what_happened_in_place():
         def called(x):
             hidden = functions.logsigmoid(x)
             assert functions.leaky_relu_(hidden, 0.3) is hidden
-            functions.threshold(hidden, -0.6, 0.5, True)
             return functions.silu(hidden)
 
         return called
 
     compare(through(ours), through(theirs), [np.linspace(-4, 4, 8)])
+
+
+def test_in_place_in_a_model_later_readers_see_the_result():
+    class Twice(nn.Module):
+        def forward(self, x):
+            hidden = ours.tanh(x)
+            ours.relu(hidden, inplace=True)
+            return ours.silu(hidden)
+
+    x = ops.input_value("x", (None, 3))
+    array = np.array([[-1.0, 0.5, 2.0]], np.float32)
+    expected = theirs.silu(torch.tanh(torch.tensor(array)).relu()).numpy()
+    np.testing.assert_allclose(evaluate(Twice()(x), {x: array}), expected, rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="inplace"):
+        ours.relu(x, inplace=True)
 
 
 def test_randomised_slopes_of_a_module():

@@ -88,6 +88,13 @@ def test_lazy_linear_takes_its_size_from_its_input():
     compare(mine, peer, [array])
 
 
+def test_lazy_linear_takes_its_size_also_after_loading_a_state():
+    mine, peer = our_nn.LazyLinear(3), torch.nn.Linear(4, 3)
+    mine.load_state_dict({key: each.numpy() for key, each in peer.state_dict().items()})
+    compare(mine, peer, [np.ones((2, 4))])
+    assert repr(mine) == repr(peer)
+
+
 def test_lazy_linear_without_bias_in_double():
     mine = our_nn.LazyLinear(3, bias=False, dtype="float64")
     mine(Tensor.wrap(np.ones((2, 4))))

@@ -199,9 +199,10 @@ def test_a_function_moves_running_values_in_place():
 @pytest.mark.parametrize(
     ("name", "shape"),
     [("LazyBatchNorm1d", (5, 3)), ("LazyBatchNorm2d", (2, 3, 4, 5)),
-     ("LazyBatchNorm3d", (2, 3, 2, 2, 2))],
+     ("LazyBatchNorm3d", (2, 3, 2, 2, 2)), ("LazyInstanceNorm1d", (2, 3, 4)),
+     ("LazyInstanceNorm2d", (2, 3, 4, 5)), ("LazyInstanceNorm3d", (2, 3, 2, 2, 2))],
 )  # fmt: skip
-def test_lazy_batch_norm_takes_its_size_from_its_input(name, shape):
+def test_lazy_norms_take_their_size_from_their_input(name, shape):
     mine, peer = both(name)
     assert repr(mine) == repr(peer)
     assert list(mine.state_dict()) == list(peer.state_dict())
@@ -217,6 +218,12 @@ def test_lazy_batch_norm_takes_its_size_from_its_input(name, shape):
     compare(mine, peer, [array])
 
 
+def test_lazy_norms_of_one_sample_count_its_channels():
+    mine = nn.LazyInstanceNorm1d()
+    mine(tensor(3, 4))
+    assert mine.num_features == 3
+
+
 def test_a_lazy_module_loads_a_state():
     peer = torch.nn.BatchNorm1d(3)
     peer(torch.randn(5, 3))
@@ -224,6 +231,7 @@ def test_a_lazy_module_loads_a_state():
     mine.load_state_dict({key: each.numpy() for key, each in peer.state_dict().items()})
     array = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     compare(mine, peer, [array])
+    assert repr(mine) == repr(peer)
 
 
 def test_as_a_layer_of_a_model_running_values_move_at_the_end_of_a_step():

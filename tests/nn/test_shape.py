@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbanet.nn as our_nn
-import numbanet.nn.functional.shape as ours
+import numbanet.tensors.functions.shapes as ours
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from tests.nn.graphs import compare_graphs

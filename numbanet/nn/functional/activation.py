@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
@@ -11,12 +10,13 @@ from numbanet.ir import DType, Value
 from numbanet.nn.functional.in_place import in_place, in_place_function
 from numbanet.ops.axes import normalise_axis
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.functions import reductions, transcendental
 
 
 @in_place_function
 def relu(input: Value, inplace: bool = False) -> Value:
     """``max(x, 0)``; slope zero at zero."""
-    return ops.relu(input) if input.dtype.is_floating else ops.maximum(input, 0)
+    return transcendental.relu(input)
 
 
 @in_place_function
@@ -146,18 +146,6 @@ def gelu(input: Value, approximate: str = "none") -> Value:
     return ops.gelu(input, approximate == "tanh")
 
 
-@tensor_function
-def sigmoid(input: Value) -> Value:
-    """``1 / (1 + e ** -x)``."""
-    return ops.sigmoid(input)
-
-
-@tensor_function
-def tanh(input: Value) -> Value:
-    """The hyperbolic tangent."""
-    return ops.tanh(input)
-
-
 @in_place_function
 def silu(input: Value, inplace: bool = False) -> Value:
     """``x * sigmoid(x)``, also known as swish."""
@@ -257,7 +245,7 @@ def softmax(
     dtype : DType or str, optional
         Convert the input first.
     """
-    return _along(ops.softmax, "softmax", input, dim, dtype)
+    return reductions.softmax(input, _chosen("softmax", input, dim), dtype=dtype)
 
 
 @tensor_function
@@ -265,7 +253,7 @@ def log_softmax(
     input: Value, dim: int | None = None, _stacklevel: int = 3, dtype: DType | str | None = None
 ) -> Value:
     """``log(softmax(x))`` without underflow; parameters as in `softmax`."""
-    return _along(ops.log_softmax, "log_softmax", input, dim, dtype)
+    return reductions.log_softmax(input, _chosen("log_softmax", input, dim), dtype=dtype)
 
 
 @tensor_function
@@ -273,25 +261,14 @@ def softmin(
     input: Value, dim: int | None = None, _stacklevel: int = 3, dtype: DType | str | None = None
 ) -> Value:
     """``softmax(-x)``; parameters as in `softmax`."""
-    return _along(ops.softmax, "softmin", -input, dim, dtype)
+    return reductions.softmax(-input, _chosen("softmin", input, dim), dtype=dtype)
 
 
-def _along(
-    function: Callable[[Value, int], Value],
-    name: str,
-    x: Value,
-    dim: int | None,
-    dtype: DType | str | None,
-) -> Value:
-    if dim is None:
-        warnings.warn(f"{name}() without dim chooses one; pass dim=", stacklevel=4)
-        dim = 0 if x.rank in (0, 1, 3) else 1
-    if dtype is not None:
-        x = ops.cast(x, dtype)
-    if x.rank == 0:
-        normalise_axis(name, dim, 1)
-        return ops.reshape(function(ops.reshape(x, (1,)), 0), ())
-    return function(x, dim)
+def _chosen(name: str, x: Value, dim: int | None) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(f"{name}() without dim chooses one; pass dim=", stacklevel=4)
+    return 0 if x.rank in (0, 1, 3) else 1
 
 
 @tensor_function

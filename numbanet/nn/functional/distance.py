@@ -1,46 +1,13 @@
-"""Lengths of vectors, distances and angles between them."""
+"""Distances and angles between vectors."""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 from numbanet import ops
 from numbanet.ir import Shape, TensorType, Value
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.elementwise import broadcast_shapes
 from numbanet.tensors.dispatch import tensor_function
-
-
-def vector_norm(x: Value, p: float, dim: int | Sequence[int], keepdim: bool = False) -> Value:
-    """``sum(|x| ** p) ** (1 / p)`` over axes, with slope zero where it is zero.
-
-    Parameters
-    ----------
-    x : Value
-    p : float
-        Infinite for the largest of ``|x|``, minus infinite for the smallest; 0 counts what is
-        not zero.
-    dim : int or sequence of int
-    keepdim : bool
-    """
-    size = abs(x)
-    if math.isinf(p):
-        return (ops.max if p > 0 else ops.min)(size, dim, keepdim)
-    if p == 0:
-        return ops.sum(ops.cast(ops.not_equal(x, 0), x.dtype), dim, keepdim)
-    if p == 1:
-        return ops.sum(size, dim, keepdim)
-    # Roots and powers of zero have no slope: one stands in for it.
-    if p != 2:
-        base = ops.where(size > 0, size, 1)
-        powers = ops.where(size > 0, base**p, 0 if p > 0 else math.inf)
-    else:
-        powers = ops.square(x)
-    total = ops.sum(powers, dim, keepdim)
-    positive = ops.where(total > 0, total, 1)
-    root = ops.sqrt(positive) if p == 2 else positive ** (1 / p)
-    return ops.where(total > 0, root, 0)
+from numbanet.tensors.functions.reductions import norm
 
 
 @tensor_function
@@ -77,7 +44,7 @@ def _spread(x: Value, shape: Shape, axis: int) -> Value:
 
 
 def _unit(x: Value, dim: int, eps: float) -> Value:
-    length = vector_norm(x, 2.0, dim, keepdim=True)
+    length = norm(x, 2.0, dim, keepdim=True)
     # Lengths are raised to eps behind the gradient's back, as PyTorch does.
     raised = ops.stop_gradient(ops.maximum(length, eps) - length)
     return x / (length + raised)
@@ -99,4 +66,4 @@ def pairwise_distance(
     keepdim : bool
         Whether the last axis stays, with size one.
     """
-    return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+    return norm(x1 - x2 + eps, p, -1, keepdim)

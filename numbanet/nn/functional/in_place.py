@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from numbanet.ir import Value
 from numbanet.tensors.dispatch import tensor_function
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def in_place_function(function: Function) -> Function:
+def in_place_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """A `tensor_function` that minds its parameter ``inplace``.
 
     ``function`` itself ignores it. Where it is true, the first argument, a tensor, takes the
@@ -29,7 +27,7 @@ def in_place_function(function: Function) -> Function:
         given = args[position] if len(args) > position else kwargs.get("inplace", False)
         return put(args[0] if args else kwargs[names[0]], result) if given else result
 
-    return called  # type: ignore[return-value]
+    return called
 
 
 def put(old: Any, new: Any) -> Any:

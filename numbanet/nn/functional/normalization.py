@@ -15,11 +15,11 @@ import numpy as np
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
-from numbanet.nn.functional.distance import vector_norm
 from numbanet.nn.functional.in_place import put
 from numbanet.ops.checks import require_shape
 from numbanet.ops.normalisation import BATCH_NORM, BatchNormAttrs
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.functions.reductions import norm
 from numbanet.tensors.modes import no_grad
 
 
@@ -505,6 +505,6 @@ def normalize(
     """
     if out is not None:
         raise NotImplementedError("out of normalize()")
-    norm = vector_norm(input, p, dim, keepdim=True)
+    length = norm(input, p, dim, keepdim=True)
     # At the bound the slope is that of the norm.
-    return input / ops.where(norm >= eps, norm, eps)
+    return input / ops.where(length >= eps, length, eps)

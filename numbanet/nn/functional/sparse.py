@@ -22,7 +22,7 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
-) -> Value:
+) -> Any:
     """Rows of a table, by index.
 
     Parameters
