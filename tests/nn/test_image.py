@@ -8,7 +8,7 @@ import pytest
 from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
-from numbanet.testing import inputs_like
+from numbanet.testing import evaluate, inputs_like
 from tests.nn.graphs import compare_graphs
 from tests.nn.parity import compare
 from tests.nn.twins import as_text
@@ -169,8 +169,6 @@ def test_bad_arguments(name, shape, arguments, error, match):
 
 
 def test_infinity_stays_where_it_is_picked():
-    from numbanet.testing import evaluate
-
     (x,) = inputs_like([np.zeros((1, 1, 3))])
     y = evaluate(F.interpolate(x, size=5), {x: np.array([[[1.0, np.inf, 2.0]]])})
     np.testing.assert_array_equal(y, [[[1.0, 1.0, np.inf, np.inf, 2.0]]])

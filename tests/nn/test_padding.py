@@ -8,7 +8,7 @@ import pytest
 from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
-from numbanet.testing import inputs_like
+from numbanet.testing import evaluate, inputs_like
 from tests.nn.graphs import compare_graphs
 from tests.nn.parity import compare
 from tests.nn.twins import as_text
@@ -67,8 +67,10 @@ CASES = [*FUNCTIONS, *MODULES]
 def test_functions_agree_with_pytorch(name, x, padding, arguments, dtype):
     ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
     if x.dtype.kind != "f":
-        peer = theirs(torch.tensor(x), padding, **arguments).numpy()
-        np.testing.assert_array_equal(evaluated(ours, x, padding, arguments), peer)
+        (value,) = inputs_like([x])
+        found = evaluate(ours(value, padding, **arguments), {value: x})
+        peer = theirs(torch.tensor(x), padding, **arguments)
+        np.testing.assert_array_equal(found, peer.numpy())
         return
     compare_graphs(
         lambda x: ours(x, padding, **arguments),
@@ -76,13 +78,6 @@ def test_functions_agree_with_pytorch(name, x, padding, arguments, dtype):
         [x],
         dtype,
     )
-
-
-def evaluated(function, x, padding, arguments):
-    from numbanet.testing import evaluate
-
-    (value,) = inputs_like([x])
-    return evaluate(function(value, padding, **arguments), {value: x})
 
 
 @pytest.mark.parametrize(("name", "x", "positional", "arguments"), MODULES)
