@@ -36,10 +36,10 @@ nothing is written in place through a view, nor to a tensor that has views."""
 _FREE = frozenset(
     {
         *("cat", "concat", "concatenate", "stack", "hstack", "vstack", "einsum"),
-        *("broadcast_tensors", "std_mean", "var_mean", "where"),
+        *("broadcast_tensors", "std_mean", "var_mean", "where", "trace"),
     }
 )
-"""Functions that are no methods, or other ones."""
+"""Functions that are no methods, or other ones; a tensor's ``trace`` is its recording."""
 
 _IN_PLACE = frozenset(
     {

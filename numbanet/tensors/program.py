@@ -136,7 +136,7 @@ def load(
             updates.append(Update(variable_value(variable), new))
     gradients = _gradients(values, step)
     targets = (*results.values(), *gradients.values(), *(each.new for each in updates))
-    inputs, variables = _leaves(values, targets)
+    inputs, variables = _leaves(record, targets)
     named = {name: values[slot] for slot, name in inputs.items()}
     graph = Graph(tuple(named.values()), {**results, **gradients}, tuple(updates))
     linked, leaves = link(graph)
@@ -161,20 +161,20 @@ def stored(value: Value, layout: tuple[int, ...] | None) -> Value:
     return value if layout is None else transpose(value, layout)
 
 
-def _leaves(
-    values: Sequence[Value], targets: Sequence[Value]
-) -> tuple[dict[int, str], tuple[int, ...]]:
+def _leaves(record: Record, targets: Sequence[Value]) -> tuple[dict[int, str], tuple[int, ...]]:
     """Slots of the inputs, with their names, and of the variables behind ``targets``."""
     reached = {value for node in topological(targets) for value in node.outputs}
     inputs: dict[int, str] = {}
     variables: list[int] = []
-    for slot, value in enumerate(values):
-        if value not in reached:
-            continue
-        if value.node.op is INPUT:
-            inputs[slot] = f"slot{slot}"
-        elif _shown_variable(value) is not None:
-            variables.append(slot)
+    # Results may be leaves' values, too: of functions that return their argument.
+    for each in record.path():
+        for slot, value in enumerate(each.leaves, each.first):
+            if value not in reached:
+                continue
+            if value.node.op is INPUT:
+                inputs[slot] = f"slot{slot}"
+            elif _shown_variable(value) is not None:
+                variables.append(slot)
     return inputs, tuple(variables)
 
 
