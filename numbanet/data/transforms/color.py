@@ -15,7 +15,7 @@ from numbanet.data.transforms.image import (
 )
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import DType
-from numbanet.tensors.tensor import Tensor
+from numbanet.tensors import Tensor
 
 LUMA = (0.2989, 0.587, 0.114)
 """How bright red, green and blue look (ITU-R BT.601)."""
@@ -53,7 +53,7 @@ def normalize(
     mean, std : sequence of float
         One number, or one for each channel.
     inplace : bool
-        Change the array itself. Not supported for tensors.
+        Change the array or tensor itself, and return it.
 
     Raises
     ------
@@ -61,8 +61,6 @@ def normalize(
         If it is not floating-point.
     ArgumentError
         If a deviation is zero.
-    NotImplementedError
-        On ``inplace`` and a tensor.
     """
     numbers = channels_first(tensor)
     if numbers.dtype.kind != "f" or is_pillow(tensor):
@@ -77,7 +75,7 @@ def normalize(
     if not inplace:
         return _normalized(tensor, shift, scale)
     if isinstance(tensor, Tensor):
-        raise NotImplementedError("inplace=True for a tensor: arrays only")
+        return tensor.copy_(_normalized(tensor, shift, scale))  # type: ignore[attr-defined]
     numbers -= shift
     numbers /= scale
     return tensor
