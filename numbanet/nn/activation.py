@@ -17,8 +17,8 @@ from numbanet.tensors.tensor import Tensor
 class Elementwise(Module):
     """Base of modules that are a function with settings: attributes of the same names.
 
-    A subclass sets ``function`` and, where PyTorch prints something else than all settings but
-    an ``inplace`` that is false, overrides ``extra_repr``.
+    A subclass sets ``function``, which takes the settings in their order, and overrides
+    ``extra_repr`` where PyTorch does not print all settings but an ``inplace`` that is false.
     """
 
     function: ClassVar[Callable[..., Any]]
@@ -29,17 +29,13 @@ class Elementwise(Module):
         for name, setting in settings.items():
             setattr(self, name, setting)
 
-    def settings(self) -> dict[str, Any]:
-        """The settings as they are now."""
-        return {name: getattr(self, name) for name in self._settings}
-
     def forward(self, input: Tensor) -> Tensor:
         """The function of ``input``, of any shape."""
-        return type(self).function(input, **self.settings())
+        return type(self).function(input, *[getattr(self, name) for name in self._settings])
 
     def extra_repr(self) -> str:
         """``name=value`` of each setting."""
-        shown = self.settings().items()
+        shown = ((name, getattr(self, name)) for name in self._settings)
         return ", ".join(f"{k}={v!r}" for k, v in shown if k != "inplace" or v)
 
 
@@ -251,7 +247,7 @@ class RReLU(Elementwise):
 
     def forward(self, input: Tensor) -> Tensor:
         """The function of ``input``, of any shape."""
-        return F.rrelu(input, training=self.training, **self.settings())
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
 
 class GELU(Elementwise):
