@@ -114,6 +114,7 @@ class Tensor:
         self.type = TensorType(sizes, variable.type.dtype)
         self.variable, self.layout = variable, layout
         self.trace = self.numbers = None
+        self.slot = -1
         self.is_result = False
 
     # What it is.
@@ -138,7 +139,9 @@ class Tensor:
     @property
     def grad_fn(self) -> str | None:
         """Name of what brings its gradient back; None for a leaf."""
-        return None if self.is_leaf else f"{self.function}Backward0"
+        from numbanet.tensors.printing import grad_fn_name
+
+        return None if self.is_leaf else grad_fn_name(self.function, self.ndim)
 
     @property
     def device(self) -> str:
