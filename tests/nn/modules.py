@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 import numbanet.nn as our_nn
+from numbanet import ops
+from numbanet.ir import Value
+from numbanet.testing import evaluate
 from tests.nn.parity import compare
 
 Case = tuple[str, tuple[Any, ...], dict[str, Any], tuple[tuple[int, ...], ...]]
@@ -54,6 +57,23 @@ def computes_alike(case: Case, dtype: str, train: bool = True) -> None:
     for key, tensor in theirs.state_dict().items():
         found = ours.state_dict()[key].array()
         np.testing.assert_allclose(found, tensor.numpy(), tolerance, tolerance, err_msg=key)
+
+
+def records_alike(case: Case) -> None:
+    """Called on values of an unknown batch size, as a layer of a model, it gives the same."""
+    import torch
+
+    name, args, kwargs, shapes = case
+    ours, theirs = both(name, args, kwargs)
+    ours.load_state_dict({key: each.numpy() for key, each in theirs.state_dict().items()})
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    values = [ops.input_value(f"x{i}", (None, *shape[1:])) for i, shape in enumerate(shapes)]
+    y = ours.eval()(*values)
+    assert isinstance(y, Value)
+    found = evaluate(y, dict(zip(values, arrays, strict=True)))
+    expected = theirs.eval()(*map(torch.tensor, arrays)).detach().numpy()
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
 
 
 def _parameters(kind: type) -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from numbanet.tensors.tensor import Tensor
 from numbanet.testing import evaluate, inputs_like
 from tests.nn.drawn import at_inference, drawn
 from tests.nn.graphs import compare_graphs
-from tests.nn.modules import alike, both, computes_alike
+from tests.nn.modules import alike, both, computes_alike, records_alike
 from tests.nn.parity import compare
 
 torch = pytest.importorskip("torch")
@@ -291,3 +291,8 @@ def test_randomised_slopes_of_a_module():
     np.testing.assert_allclose(
         module.eval()(x).array(), peer.eval()(torch.tensor(x.array())).numpy(), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("case", [c for c in MODULES if c[2] != {"dim": 0}], ids=str)
+def test_modules_are_layers_of_a_model(case):
+    records_alike(case)

@@ -8,7 +8,7 @@ import pytest
 from numbanet.nn import functional as ours
 from numbanet.tensors.functions.reductions import norm
 from tests.nn.graphs import compare_graphs
-from tests.nn.modules import alike, computes_alike
+from tests.nn.modules import alike, computes_alike, records_alike
 
 torch = pytest.importorskip("torch")
 theirs = torch.nn.functional
@@ -69,3 +69,8 @@ MODULES = [
 def test_modules(case):
     alike(case)
     computes_alike(case, "float32")
+
+
+@pytest.mark.parametrize("case", [c for c in MODULES if c[1][:1] != (0,)], ids=str)
+def test_modules_are_layers_of_a_model(case):
+    records_alike(case)

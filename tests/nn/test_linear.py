@@ -8,7 +8,7 @@ from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.nn import functional as ours
 from numbanet.tensors.tensor import Tensor
 from tests.nn.graphs import compare_graphs
-from tests.nn.modules import alike, both, computes_alike
+from tests.nn.modules import alike, both, computes_alike, records_alike
 from tests.nn.parity import compare
 
 torch = pytest.importorskip("torch")
@@ -115,3 +115,8 @@ def test_lazy_linear_without_bias_in_double():
 def test_bad_arguments(make, kind):
     with pytest.raises(kind):
         make()
+
+
+@pytest.mark.parametrize("case", [c for c in MODULES if c[3] != ((1,),)], ids=str)
+def test_modules_are_layers_of_a_model(case):
+    records_alike(case)

@@ -12,7 +12,7 @@ from numbanet.state.linking import link
 from numbanet.tensors.tensor import Tensor
 from numbanet.testing import evaluate, run
 from tests.nn.graphs import compare_graphs
-from tests.nn.modules import alike, both, computes_alike
+from tests.nn.modules import alike, both, computes_alike, records_alike
 from tests.nn.parity import compare, weighted_sum
 
 torch = pytest.importorskip("torch")
@@ -278,3 +278,10 @@ def test_bad_arguments(call, kind):
 def test_instance_norm_of_other_channels_warns():
     with pytest.warns(UserWarning, match="channels"):
         nn.InstanceNorm1d(3)(tensor(2, 4, 5))
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in MODULES if c[3][0][0] != 3 or "Layer" in c[0] or "RMS" in c[0]], ids=str
+)
+def test_modules_are_layers_of_a_model(case):
+    records_alike(case)

@@ -8,7 +8,7 @@ import numbanet.tensors.functions.shapes as ours
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from tests.nn.graphs import compare_graphs
-from tests.nn.modules import alike, computes_alike
+from tests.nn.modules import alike, computes_alike, records_alike
 
 torch = pytest.importorskip("torch")
 
@@ -82,3 +82,8 @@ def test_names_of_axes_are_refused():
         our_nn.Unflatten("features", (("height", 2), ("width", 3)))
     with pytest.raises(ArgumentError):
         our_nn.Unflatten(1, 3)
+
+
+@pytest.mark.parametrize("case", [c for c in MODULES if c[1][:1] != (0,)], ids=str)
+def test_modules_are_layers_of_a_model(case):
+    records_alike(case)
