@@ -71,7 +71,7 @@ def _conditions(arguments: argparse.Namespace) -> Conditions:
         device=arguments.device,
         threads=arguments.threads or cores(),
         rounds=arguments.rounds or (2 if is_quick else 15),
-        budget=0.1 if is_quick else 0.5,
+        budget=0.1 if is_quick else 0.3,
         patience=5.0 if is_quick else 60.0,
         is_quick=is_quick,
     )

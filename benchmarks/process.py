@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +36,8 @@ class Conditions:
         Seconds of one sample.
     patience : float
         Seconds of a peer on one workload, after which no further sample is begun.
+    limit : float
+        Seconds of one request, after which the peer is given up.
     is_quick : bool
         Epochs have a tenth of their samples.
     """
@@ -43,6 +47,7 @@ class Conditions:
     rounds: int
     budget: float
     patience: float
+    limit: float = 300.0
     is_quick: bool = False
 
 
@@ -51,27 +56,27 @@ class Worker:
 
     def __init__(self, peer: str, workload: Workload, conditions: Conditions) -> None:
         self.peer = peer
-        self._stack = ExitStack()
-        folder = tempfile.TemporaryDirectory(prefix="numbanet-benchmarks-")
-        self._folder = self._stack.enter_context(folder)
-        self._output = self._stack.enter_context(tempfile.TemporaryFile("w+"))
+        self._limit = conditions.limit
+        self._folder = tempfile.TemporaryDirectory(prefix="numbanet-benchmarks-")
+        self._output = Path(self._folder.name) / "output"
         arguments = {
             "peer": peer,
             "workload": workload.name,
             "device": conditions.device,
             "is_quick": conditions.is_quick,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", json.dumps(arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._output,
-            text=True,
-            env=self._environment(conditions.threads),
-        )
+        with self._output.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", json.dumps(arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+                env=self._environment(conditions.threads),
+            )
 
     def _environment(self, threads: int) -> Mapping[str, str]:
-        folders = {"empty": self._folder, "kept": KEPT}
+        folders = {"empty": Path(self._folder.name) / "empty", "kept": KEPT}
         own = {k: v.format(**folders) for k, v in PEERS[self.peer].environment.items()}
         count = str(threads)
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBANET_NUM_THREADS")
@@ -92,9 +97,14 @@ class Worker:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended() from None
+        start = time.perf_counter()
+        timer = threading.Timer(self._limit, self._process.kill)
+        timer.start()
         line = self._process.stdout.readline()
+        timer.cancel()
         if not line:
-            raise self._ended()
+            is_late = time.perf_counter() - start >= self._limit
+            raise PeerError(f"not done after {self._limit:.0f} s") if is_late else self._ended()
         answer = json.loads(line)
         if "error" in answer:
             raise PeerError(answer["error"])
@@ -102,8 +112,7 @@ class Worker:
 
     def _ended(self) -> PeerError:
         code = self._process.wait()
-        self._output.seek(0)
-        said = self._output.read().strip().splitlines()
+        said = self._output.read_text().strip().splitlines()
         return PeerError(f"the process ended with code {code}: {said[-1] if said else ''}")
 
     def __enter__(self) -> Worker:
@@ -120,4 +129,4 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        self._stack.close()
+        self._folder.cleanup()

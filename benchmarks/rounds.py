@@ -11,7 +11,7 @@ from benchmarks.measurement import Measurement, compare_numbers
 from benchmarks.process import Conditions, PeerError, Worker
 from benchmarks.workloads import KINDS, Workload
 
-FRESH_ROUNDS = 5
+FRESH_ROUNDS = 4
 """Most rounds of what needs a new process for each sample."""
 
 

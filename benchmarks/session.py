@@ -61,7 +61,7 @@ class Session:
         operations the root mean squares of the results.
     """
 
-    run: Callable[[int], None]
+    run: Callable[[int], object]
     check: Callable[[int], list[float]]
 
 

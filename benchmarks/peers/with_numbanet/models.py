@@ -99,20 +99,18 @@ class Attention(nb.Module):
     Takes queries, keys and values of all heads side by side: ``[batch, tokens, 3 * width]``.
     """
 
-    def __init__(self, heads: int) -> None:
+    def __init__(self, sizes: Transformer) -> None:
         super().__init__()
-        self.heads = heads
+        self.tokens, self.width, self.heads = sizes.tokens, sizes.width, sizes.heads
 
     def forward(self, qkv: Value) -> Value:
-        _, tokens, three_widths = qkv.type.shape
-        width = three_widths // 3
-        parts = ops.reshape(qkv, (-1, tokens, 3, self.heads, width // self.heads))
+        parts = ops.reshape(qkv, (-1, self.tokens, 3, self.heads, self.width // self.heads))
         by_head = ops.transpose(parts, (2, 0, 3, 1, 4))
         query, key, value = (by_head[i] for i in range(3))
-        scale = (width // self.heads) ** -0.5
+        scale = (self.width // self.heads) ** -0.5
         scores = ops.matmul(query * scale, key, transpose_b=True)
         mixed = ops.matmul(ops.softmax(scores), value)
-        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, tokens, width))
+        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, self.tokens, self.width))
 
 
 class MeanOverTokens(nb.Module):
@@ -129,7 +127,7 @@ def _transformer(sizes: Transformer, dropout: float) -> nb.Model:
     x = h = nb.Input(sizes.input_shape)
     for at in sizes.block_names():
         qkv = Dense(3 * width, name=f"{at}.qkv")(norm(f"{at}.norm1", h))
-        h = Add()([h, Dense(width, name=f"{at}.out")(Attention(sizes.heads)(qkv))])
+        h = Add()([h, Dense(width, name=f"{at}.out")(Attention(sizes)(qkv))])
         wide = Dense(4 * width, activation="gelu", name=f"{at}.up")(norm(f"{at}.norm2", h))
         h = Add()([h, Dense(width, name=f"{at}.down")(wide)])
     return nb.Model(x, Dense(10, name="fc")(MeanOverTokens()(norm("norm", h))))

@@ -21,7 +21,7 @@ class Trainer:
         is_image = task.x.ndim == 4
         layout = torch.channels_last if is_image else torch.contiguous_format
         self.model = build(workload.model, task.weights, task.dropout).to(self.device)
-        self.model.to(memory_format=layout)
+        self.model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         self.inputs = torch.from_numpy(task.x).to(self.device)
         if is_image:
             self.inputs = self.inputs.contiguous(memory_format=layout)
