@@ -4,11 +4,13 @@ An operation on tensors records an op. Reading a number, or an optimizer's step,
 that was recorded as one compiled program; the next iteration finds that program again.
 """
 
+from numbanet.tensors import cuda
 from numbanet.tensors.creation import (
     arange,
     as_tensor,
     asarray,
     bernoulli,
+    device,
     empty,
     empty_like,
     eye,
@@ -303,8 +305,10 @@ __all__ = [
     "cos",
     "cosh",
     "count_nonzero",
+    "cuda",
     "cumprod",
     "cumsum",
+    "device",
     "diag",
     "diag_embed",
     "diagonal",

@@ -402,3 +402,16 @@ def multinomial(
         for row in np.atleast_2d(weights)
     ]
     return _drawn(np.array(rows).reshape(*weights.shape[:-1], -1), DType.INT64, None, False)
+
+
+def device(type: str, index: int | None = None) -> str:
+    """The name of a device, as it may be passed to ``to`` and to functions that make tensors.
+
+    Raises
+    ------
+    ArgumentError
+        If tensors are not computed on it.
+    """
+    name = str(type) if index is None else f"{type}:{index}"
+    check_device(name)
+    return name

@@ -74,6 +74,16 @@ def _conversion(name: str, dtype: DType) -> Function:
     return convert
 
 
+def _construct(self: Tensor, *data: Any) -> None:
+    """A float32 tensor of numbers, or of zeros if ``data`` is sizes; see `numbanet.tensor`."""
+    if all(isinstance(each, int) for each in data):
+        made = creation.zeros(data) if data else creation.tensor([])
+    else:
+        (numbers,) = data
+        made = creation.tensor(numbers, dtype=DType.FLOAT32)
+    self.type, self.numbers = made.type, made.numbers
+
+
 # In place.
 
 
@@ -338,9 +348,8 @@ def detach_(self: Tensor) -> Tensor:
 def _text(self: Tensor) -> str:
     if self.value is not None:
         return f"tensor({self.value!r})"
-    name = None if self.grad_fn is None else printing.grad_fn_name(self.function, self.ndim)
     return printing.format_tensor(
-        self.array(), requires_grad=self.requires_grad, grad_fn_name=name
+        self.array(), requires_grad=self.requires_grad, grad_fn_name=self.grad_fn
     )
 
 
@@ -390,6 +399,7 @@ _BINARY: dict[str, tuple[Function, Function]] = {
 """An operator's function, and that of its reflection."""
 
 OPERATORS: dict[str, Function] = {
+    "__init__": _construct,
     **{f"__{name}__": pair[0] for name, pair in _BINARY.items()},
     **{f"__r{name}__": pair[1] for name, pair in _BINARY.items()},
     **{

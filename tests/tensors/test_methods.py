@@ -118,6 +118,7 @@ CASES = [
         "bincount",
         lambda m: (m.tensor([3, 1, 3]).bincount(), m.bincount(m.tensor([1]), minlength=3)),
     ),
+    ("Tensor", lambda m: (m.Tensor([[1, 2], [3, 4]]), m.Tensor([]), m.Tensor([1.5]))),
     ("clone", lambda m: (m.tensor(A).clone().zero_(), m.tensor(A).contiguous())),
     ("in place", case_in_place),
     ("setitem", case_setitem),
@@ -278,6 +279,22 @@ def test_batch_size_may_be_unknown():
     assert x.max(dim=2).values.shape == (None, 4)
     index = Tensor.symbolic(ops.input_value("i", (None, 1, 6), DType.INT64))
     assert x.gather(1, index).shape == (None, 1, 6)
+
+
+def test_constructor_of_sizes():
+    assert Tensor(2, 3).shape == (2, 3)
+    assert Tensor(2, 3).dtype is DType.FLOAT32
+
+
+def test_device():
+    current = tensors.zeros(1).device
+    other = "cpu" if tensors.cuda.is_available() else "cuda"
+    assert tensors.zeros(2, device=tensors.device(current)).to(current).device == current
+    assert tensors.cuda.is_available() == current.startswith("cuda")
+    with pytest.raises(ArgumentError, match="device"):
+        tensors.device(other)
+    with pytest.raises(ArgumentError, match="device"):
+        tensors.zeros(2).to(other)
 
 
 def test_fills_with_random_numbers():
