@@ -113,3 +113,18 @@ def _slopes(
                 sides.append(function(changed))
             slope[place] = (sides[0] - sides[1]) / (2 * STEP)
         yield slope
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float32", "float64"])
+def test_divisions_with_a_remainder(device: Device, dtype: str) -> None:
+    """Signs, multiples, and zero as the divisor."""
+    numbers = np.array([7, 200, 5, 0, 6, 1] if dtype == "uint8" else [7, -7, 5, 0, -6, 1])
+    a, b = (each.ravel().astype(dtype) for each in np.meshgrid(numbers, [3, 5, 0, 2]))
+    if dtype != "uint8":
+        a, b = np.concatenate([a, a]), np.concatenate([b, -b])
+    inputs = inputs_like([a, b])
+    outputs = {"r": ops.remainder(*inputs), "q": ops.floor_divide(*inputs)}
+    found = run(Graph(inputs, outputs), [a, b], device)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(found["r"], np.remainder(a, b))
+        np.testing.assert_array_equal(found["q"], np.floor_divide(a, b))

@@ -234,6 +234,13 @@ def test_choices_and_casts_compile_clean(assert_clean):
         clean(assert_clean, ops.cast(input_value("z", (30,), DType.of(dtype)), F32).node)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
+def test_divisions_compile_clean(assert_clean, dtype):
+    x, y = (input_value(name, (30,), DType.of(dtype)) for name in ("x", "y"))
+    clean(assert_clean, ops.remainder(x, y).node)
+    clean(assert_clean, ops.floor_divide(x, y).node)
+
+
 def test_dropout_compiles_clean(assert_clean):
     x = input_value("x", (64, 32))
     seed, step = (input_value(name, (), DType.INT64) for name in ("seed", "step"))
