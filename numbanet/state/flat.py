@@ -95,10 +95,6 @@ class FlatState:
         place = self.segments[variable]
         return segment(flat, place.offset, place.shape)
 
-    def zeros(self, name: str) -> Variable:
-        """A flat variable of the same layout, for an optimizer's slot."""
-        return Variable(np.zeros(self.size, self.dtype.numpy), name)
-
     def _slice(self, numbers: np.ndarray, variable: Variable) -> np.ndarray:
         place = self.segments[variable]
         return numbers[place.offset : place.offset + place.size].reshape(place.shape)

@@ -169,9 +169,12 @@ TRAINED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.simulator, id="simulator")]
+)
 @pytest.mark.parametrize(("name", "arguments"), TRAINED)
 def test_programs_take_the_steps_of_the_references(
-    name: str, arguments: dict[str, Any]
+    name: str, arguments: dict[str, Any], device: str
 ) -> None:
     """`fit` on one sample, far from its targets: the gradient is the same at each step."""
     x = RNG.normal(size=(1, 4)).astype(np.float32)
@@ -180,7 +183,7 @@ def test_programs_take_the_steps_of_the_references(
     model = nb.Sequential([nb.Input((4,)), Dense(3)])
     starts = {path: v.numpy() for path, v in model.trainable_variables().items()}
     steps = Steps(make(rate, **arguments), starts)
-    model.compile(make(rate, **arguments), "mae", device="cpu")
+    model.compile(make(rate, **arguments), "mae", device=device)
     model.fit(x, np.full((1, 3), -1e3, np.float32), batch_size=1, epochs=5, verbose=0)
     gradients = [np.repeat(x.T / 3, 3, axis=1), np.full(3, 1 / 3, np.float32)]
     for _ in range(5):
