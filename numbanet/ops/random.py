@@ -138,13 +138,18 @@ def random_state() -> tuple[Value, Value]:
 def number_streams(graph: Graph) -> Graph:
     """Give each node of ``graph`` that draws its own stream: its number in the graph's order.
 
-    To be done before differentiation: a gradient draws from the stream of its dropout.
+    To be done before differentiation: a gradient draws from the stream of its dropout. Nodes
+    with other states than those of `random_state` are left alone: their states differ already.
     """
-    drawing = (node for node in graph.nodes if isinstance(node.attrs, _DRAWING))
+    drawing = (
+        node
+        for node in graph.nodes
+        if isinstance(node.attrs, _DRAWING) and node.inputs[1].node.op is RANDOM_STATE
+    )
     streams = {node: number for number, node in enumerate(drawing)}
 
     def renumber(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.attrs, _DRAWING):
+        if node not in streams or not isinstance(node.attrs, _DRAWING):
             return None
         attrs = replace(node.attrs, stream=streams[node])
         return node.op.node(*inputs, attrs=attrs, path=node.path).outputs

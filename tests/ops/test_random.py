@@ -127,6 +127,15 @@ def test_uniform_numbers_and_dropout_draw_from_streams_of_their_own():
     assert drawing == [DropoutAttrs(0.5, 0), UniformAttrs(1)]
 
 
+def test_states_that_differ_by_themselves_keep_their_streams():
+    x, seed = ops.input_value("x", (4,)), ops.input_value("seed", (), DType.INT64)
+    y = ops.dropout(x, 0.5, seed, ops.constant(np.int64(1)))
+    y = ops.dropout(y, 0.2, seed, ops.constant(np.int64(2)))
+    (slope,) = differentiate([ops.sum(y)], [x])
+    graph = ops.number_streams(Graph((x, seed), {"y": y, "slope": slope}))
+    assert {node.attrs.stream for node in graph.nodes if node.op is DROPOUT} == {0}
+
+
 def test_uniform_numbers_are_those_of_philox_and_have_no_slope():
     x = np.full((50, 40), np.nan, np.float32)
     inputs = inputs_like((x, SEED, STEP))
