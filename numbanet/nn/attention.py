@@ -10,6 +10,7 @@ from numbanet.nn import init
 from numbanet.nn.factory import new_parameter
 from numbanet.nn.linear import Linear
 from numbanet.nn.module import Module
+from numbanet.tensors.functions.shapes import transpose
 from numbanet.tensors.tensor import Tensor
 
 
@@ -103,6 +104,7 @@ class MultiheadAttention(Module):
                 init.xavier_uniform_(getattr(self, name))
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
+        if self.out_proj.bias is not None:
             init.zeros_(self.out_proj.bias)
         if self.bias_k is not None:
             init.xavier_normal_(self.bias_k)
@@ -139,7 +141,7 @@ class MultiheadAttention(Module):
         is_turned = self.batch_first and len(query.shape) == 3
         if is_turned:
             # Self-attention stays one product if all three stay one tensor.
-            turned = {id(each): each.transpose(0, 1) for each in (query, key, value)}
+            turned = {id(each): transpose(each, 0, 1) for each in (query, key, value)}
             query, key, value = (turned[id(each)] for each in (query, key, value))
         output, weights = F.multi_head_attention_forward(
             query,
@@ -168,4 +170,4 @@ class MultiheadAttention(Module):
             average_attn_weights,
             is_causal,
         )
-        return (output.transpose(0, 1) if is_turned else output), weights
+        return (transpose(output, 0, 1) if is_turned else output), weights

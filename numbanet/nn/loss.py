@@ -42,12 +42,16 @@ class _Loss(Module):
         settings = {name: getattr(self, name) for name in self._settings}
         return type(self).function(*tensors, reduction=self.reduction, **settings)
 
+
+class _TargetLoss(_Loss):
+    """A loss of an input and a target."""
+
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
         return self._loss(input, target)
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(_TargetLoss):
     """Cross-entropy between the softmax of scores and classes or probabilities.
 
     See `numbanet.nn.functional.cross_entropy`.
@@ -75,7 +79,7 @@ class CrossEntropyLoss(_Loss):
         )
 
 
-class NLLLoss(_Loss):
+class NLLLoss(_TargetLoss):
     """Negative log likelihood of classes, from logarithms of probabilities.
 
     See `numbanet.nn.functional.nll_loss`.
@@ -95,7 +99,7 @@ class NLLLoss(_Loss):
         self._set(size_average, reduce, reduction, weight=weight, ignore_index=ignore_index)
 
 
-class MSELoss(_Loss):
+class MSELoss(_TargetLoss):
     """``(input - target) ** 2``.
 
     See `numbanet.nn.functional.mse_loss`.
@@ -113,7 +117,7 @@ class MSELoss(_Loss):
         self._set(size_average, reduce, reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(_TargetLoss):
     """``|input - target|``.
 
     See `numbanet.nn.functional.l1_loss`.
@@ -131,7 +135,7 @@ class L1Loss(_Loss):
         self._set(size_average, reduce, reduction)
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(_TargetLoss):
     """Squares of small differences, absolute values of large ones.
 
     See `numbanet.nn.functional.smooth_l1_loss`.
@@ -150,7 +154,7 @@ class SmoothL1Loss(_Loss):
         self._set(size_average, reduce, reduction, beta=beta)
 
 
-class HuberLoss(_Loss):
+class HuberLoss(_TargetLoss):
     """Squares of differences up to ``delta``, lines beyond.
 
     See `numbanet.nn.functional.huber_loss`.
@@ -167,7 +171,7 @@ class HuberLoss(_Loss):
         self._set(reduction=reduction, delta=delta)
 
 
-class BCELoss(_Loss):
+class BCELoss(_TargetLoss):
     """Binary cross-entropy of probabilities.
 
     See `numbanet.nn.functional.binary_cross_entropy`.
@@ -186,7 +190,7 @@ class BCELoss(_Loss):
         self._set(size_average, reduce, reduction, weight=weight)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(_TargetLoss):
     """Binary cross-entropy of ``sigmoid(input)``.
 
     See `numbanet.nn.functional.binary_cross_entropy_with_logits`.
@@ -206,7 +210,7 @@ class BCEWithLogitsLoss(_Loss):
         self._set(size_average, reduce, reduction, weight=weight, pos_weight=pos_weight)
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(_TargetLoss):
     """Kullback and Leibler's divergence; ``reduction`` may be ``"batchmean"``.
 
     See `numbanet.nn.functional.kl_div`.
@@ -273,7 +277,7 @@ class GaussianNLLLoss(_Loss):
         return self._loss(input, target, var)
 
 
-class SoftMarginLoss(_Loss):
+class SoftMarginLoss(_TargetLoss):
     """``log(1 + exp(-target * input))`` for targets 1 and -1.
 
     See `numbanet.nn.functional.soft_margin_loss`.
@@ -291,7 +295,7 @@ class SoftMarginLoss(_Loss):
         self._set(size_average, reduce, reduction)
 
 
-class HingeEmbeddingLoss(_Loss):
+class HingeEmbeddingLoss(_TargetLoss):
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
 
     See `numbanet.nn.functional.hinge_embedding_loss`.
@@ -382,7 +386,7 @@ class TripletMarginLoss(_Loss):
         return self._loss(anchor, positive, negative)
 
 
-class MultiMarginLoss(_Loss):
+class MultiMarginLoss(_TargetLoss):
     """Margins between the score of the right class and all others.
 
     See `numbanet.nn.functional.multi_margin_loss`.
@@ -403,7 +407,7 @@ class MultiMarginLoss(_Loss):
         self._set(size_average, reduce, reduction, p=p, margin=margin, weight=weight)
 
 
-class MultiLabelMarginLoss(_Loss):
+class MultiLabelMarginLoss(_TargetLoss):
     """Margins between the scores of the right classes and all others.
 
     See `numbanet.nn.functional.multilabel_margin_loss`.
@@ -421,7 +425,7 @@ class MultiLabelMarginLoss(_Loss):
         self._set(size_average, reduce, reduction)
 
 
-class MultiLabelSoftMarginLoss(_Loss):
+class MultiLabelSoftMarginLoss(_TargetLoss):
     """Binary cross-entropy of ``sigmoid(input)``, the mean over classes.
 
     See `numbanet.nn.functional.multilabel_soft_margin_loss`.

@@ -340,7 +340,7 @@ class Transformer(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """``[S, N, E]`` and ``[L, N, E]`` to ``[L, N, E]``; masks are `MultiheadAttention`'s."""
+        """``[S, N, E]`` and ``[L, N, E]`` to ``[L, N, E]``; masks as in attention."""
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise ShapeError(
                 "a transformer takes sequences of d_model features",

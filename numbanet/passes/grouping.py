@@ -17,19 +17,19 @@ class Groups:
     """Convex groups of same-shaped elementwise nodes, found greedily in graph order.
 
     A group is convex if no path leaves it and comes back: only then can it run as one node.
-    Groups are known by a leader; a *unit* is a leader, or a node that is in no group. What a
-    unit waits for is kept as the bits of an integer, one a node: a walk through the graph for
-    each pair of groups would take time that grows with its square.
+    Groups are known by a leader; a *unit* is a leader, or a node that is in no group. Sets of
+    nodes are the bits of integers: a walk through the graph for each pair of groups would take
+    time that grows with its square.
     """
 
     def __init__(self, graph: Graph, pointwise: Sequence[Node]) -> None:
         self._leader: dict[Node, Node] = {}
         self._members: dict[Node, list[Node]] = {}
         self._sources: dict[Node, set[Node]] = {}
-        self._consumers = graph.consumers
         self._position = {node: i for i, node in enumerate(graph.nodes)}
         self._bits: dict[Node, int] = {}
         self._above: dict[Node, int] = {}
+        self._ancestors: dict[Node, int] = {}
         eligible = set(pointwise)
         numbers: Node | None = None
         for node in graph.nodes:
@@ -67,30 +67,15 @@ class Groups:
         for node in joined:
             self._leader[node] = first
         self._bits[first] |= self._bits.pop(second)
-        self._above[first] = (self._above[first] | self._above.pop(second)) & ~self._bits[first]
-        self._spread(first)
+        self._above[first] |= self._above.pop(second)
 
     def _enter(self, node: Node) -> None:
+        """Note what ``node`` depends on, node by node."""
         self._bits[node] = 1 << self._position[node]
         self._above[node] = 0
-        for unit in self._reads(node):
-            self._above[node] |= self._above[unit] | self._bits[unit]
-
-    def _spread(self, joined: Node) -> None:
-        """Tell all units that wait for a new group what they wait for now."""
-        added = self._above[joined] | self._bits[joined]
-        stack = [joined]
-        while stack:
-            for unit in self._readers(stack.pop()):
-                known = self._above.get(unit, added)
-                if unit is not joined and known | added != known:
-                    self._above[unit] = known | added
-                    stack.append(unit)
-
-    def _readers(self, unit: Node) -> set[Node]:
-        members = self._members.get(unit, [unit])
-        values = [value for member in members for value in member.outputs]
-        return {self._unit(node) for value in values for node in self._consumers[value]}
+        for source in {value.node for value in node.inputs}:
+            self._above[node] |= self._ancestors[source] | (1 << self._position[source])
+        self._ancestors[node] = self._above[node]
 
     def _fits(self, first: Node, second: Node) -> bool:
         if first.outputs[0].shape != second.outputs[0].shape:
@@ -106,7 +91,18 @@ class Groups:
         A group waits for all that any of its members reads.
         """
         between = self._reads(end) - {start, end}
-        return any(self._above[unit] & self._bits[start] for unit in between)
+        reached = 0
+        for unit in between:
+            reached |= self._above[unit] | self._bits[unit]
+        while not reached & self._bits[start]:
+            more = reached
+            for leader, members in self._members.items():
+                if len(members) > 1 and leader is not end and reached & self._bits[leader]:
+                    more |= self._above[leader] | self._bits[leader]
+            if more == reached:
+                return False
+            reached = more
+        return True
 
     def _unit(self, node: Node) -> Node:
         """The leader of the group that ``node`` is in, or was in before groups joined."""

@@ -56,9 +56,10 @@ def scaled_dot_product_attention(
 
 
 def _causal(query: Value, key: Value) -> Value:
-    sizes = (query.type.shape[-2], key.type.shape[-2])
-    if None in sizes:
+    queries, keys = query.shape[-2], key.shape[-2]
+    if queries is None or keys is None:
         raise ShapeError("a causal mask needs known lengths", got=f"{query.type}, {key.type}")
+    sizes = (queries, keys)
     return ops.iota(sizes, 0) >= ops.iota(sizes, 1)
 
 
@@ -225,7 +226,7 @@ def _longer(sequence: Value, row: Value) -> Value:
     batch = sequence.shape[1]
     if batch is None:
         raise ShapeError("a learnt key needs a known batch size", got=str(sequence.type))
-    return ops.concatenate([sequence, ops.expand(row, (1, batch, row.shape[-1]))], 0)
+    return ops.concatenate([sequence, ops.expand(row, (1, batch, -1))], 0)
 
 
 def _wider(masks: Masks) -> Masks:
@@ -241,7 +242,7 @@ def _wider(masks: Masks) -> Masks:
 def _heads(sequence: Value, count: int) -> Value:
     """``[N, count, S, E / count]`` from ``[S, N, E]``."""
     length, batch, width = sequence.shape
-    parts = ops.reshape(sequence, (length, batch, count, width // count))
+    parts = ops.reshape(sequence, (length, batch, count, (width or 0) // count))
     return ops.transpose(parts, (1, 2, 0, 3))
 
 

@@ -74,7 +74,7 @@ def cross_entropy(
     if label_smoothing == 0.0:
         return hard
     even = _kept(-ops.sum(_times(logs, weight), -1), weights, is_kept, reduction)
-    share = label_smoothing / logits.type.shape[-1]
+    share = label_smoothing / _count(logits)
     return hard * (1.0 - label_smoothing) + even * share
 
 
@@ -84,7 +84,7 @@ def _soft(
     """Cross-entropy with probabilities ``[.., C]``."""
     logits, shares = promoted(logits, shares)
     if smoothing:
-        shares = shares * (1.0 - smoothing) + smoothing / logits.type.shape[-1]
+        shares = shares * (1.0 - smoothing) + smoothing / _count(logits)
     losses = ops.cross_entropy(logits, _times(shares, weight))
     return reduced(losses, reduction)
 
@@ -114,6 +114,14 @@ def _classes_last(name: str, scores: Value) -> Value:
     if scores.rank <= 2:
         return scores
     return ops.transpose(scores, (0, *range(2, scores.rank), 1))
+
+
+def _count(scores: Value) -> int:
+    """How many classes there are."""
+    classes = scores.shape[-1]
+    if not classes:
+        raise ShapeError("a loss needs to know the classes", got=str(scores.type))
+    return classes
 
 
 def _check_weight(name: str, weight: Value | None, scores: Value) -> None:
@@ -187,7 +195,7 @@ def multi_margin_loss(
     _check_scores("multi_margin_loss", input)
     _check_weight("multi_margin_loss", weight, input)
     shape, target = target.shape, ops.reshape(target, input.shape[:-1])
-    classes = input.type.shape[-1]
+    classes = _count(input)
     own = ops.expand_dims(-ops.nll(input, target), -1)
     excess = ops.relu(input - own + margin)
     powers = excess if p == 1 else ops.square(excess)
@@ -218,7 +226,7 @@ def multilabel_margin_loss(
     refuse_legacy(size_average, reduce)
     _check_scores("multilabel_margin_loss", input)
     require_same_shape("multilabel_margin_loss", "a target", target, input)
-    classes = input.type.shape[-1]
+    classes = _count(input)
     dtype = input.dtype
     # Position k counts if no position up to k is negative.
     is_end = ops.expand_dims(ops.cast(target < 0, dtype), -2)
@@ -257,5 +265,5 @@ def multilabel_soft_margin_loss(
 
 
 def _check_scores(name: str, scores: Value) -> None:
-    if scores.rank not in (1, 2) or not scores.shape[-1]:
+    if scores.rank not in (1, 2):
         raise ShapeError(f"{name}() takes scores [N, C] or [C]", got=str(scores.shape))

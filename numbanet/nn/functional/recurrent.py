@@ -30,18 +30,21 @@ class Weights(NamedTuple):
     hr: Value | None = None
 
 
+Found = tuple[Value, ...]
+"""The hidden state ``[N, H]``, and an LSTM's cell."""
 State = tuple[Value | None, ...]
-"""The hidden state ``[N, H]``, and an LSTM's cell; None is a state of zeros."""
+"""The same before a step; None is a state of zeros."""
+Step = Callable[[Value, Weights, State], Found]
 
 
-def _elman(activation: Callable[[Value], Value]) -> Callable[..., State]:
-    def step(x: Value, weights: Weights, state: State) -> State:
+def _elman(activation: Callable[[Value], Value]) -> Step:
+    def step(x: Value, weights: Weights, state: State) -> Found:
         return (activation(_added(x, _recurrent(weights, state[0]))),)
 
     return step
 
 
-def _lstm(x: Value, weights: Weights, state: State) -> State:
+def _lstm(x: Value, weights: Weights, state: State) -> Found:
     """Hochreiter and Schmidhuber, 1997, with forget gates (Gers et al., 2000)."""
     hidden, cell = state
     gates = _added(x, _recurrent(weights, hidden))
@@ -55,10 +58,11 @@ def _lstm(x: Value, weights: Weights, state: State) -> State:
     return hidden, new
 
 
-def _gru(x: Value, weights: Weights, state: State) -> State:
+def _gru(x: Value, weights: Weights, state: State) -> Found:
     """Cho et al., 2014, with the reset gate after the product, as cuDNN has it."""
     (hidden,) = state
-    inner = _added(_recurrent(weights, hidden), weights.bias_hh)
+    inner = _recurrent(weights, hidden)
+    inner = weights.bias_hh if inner is None else _added(inner, weights.bias_hh)
     x_r, x_z, x_n = ops.split(x, 3, -1)
     if inner is None:
         return ((1.0 - ops.sigmoid(x_z)) * ops.tanh(x_n),)
@@ -72,14 +76,14 @@ def _recurrent(weights: Weights, hidden: Value | None) -> Value | None:
     return None if hidden is None else ops.matmul(hidden, weights.hh, transpose_b=True)
 
 
-def _added(a: Value | None, b: Value | None) -> Value:
-    return b if a is None else a if b is None else a + b
+def _added(a: Value, b: Value | None) -> Value:
+    return a if b is None else a + b
 
 
 class Cell(NamedTuple):
     """A kind of network: its step, how many states it keeps, and how many gates it has."""
 
-    step: Callable[[Value, Weights, State], State]
+    step: Step
     states: int
     gates: int
     has_inner_bias: bool = False
@@ -141,7 +145,7 @@ def recurrent(
     is_single = input.rank == 2
     x = _time_first(input, is_single, batch_first)
     starts = _starts(cell, states, len(given), is_single)
-    ends: list[State] = []
+    ends: list[Found] = []
     for first in range(0, len(given), directions):
         if first:
             x = drop(x, dropout, training)
@@ -181,7 +185,7 @@ def _starts(
 
 def _run(
     cell: Cell, x: Value, weights: Weights, state: State, is_reverse: bool
-) -> tuple[Value, State]:
+) -> tuple[Value, Found]:
     """Outputs ``[T, N, H]`` of one direction of one layer, and its last state."""
     steps = x.shape[0]
     if not steps:
@@ -193,11 +197,11 @@ def _run(
     if steps == 1:
         state = _with_zeros(x.shape[1], weights, state)
     gates = ops.split(_project(cell, x, weights), steps)
-    outputs: list[Value] = []
+    found: list[Found] = []
     for gate in reversed(gates) if is_reverse else gates:
-        state = cell.step(ops.squeeze(gate, 0), weights, state)
-        outputs.append(state[0])
-    return ops.stack(outputs[::-1] if is_reverse else outputs), state
+        found.append(cell.step(ops.squeeze(gate, 0), weights, found[-1] if found else state))
+    outputs = [each[0] for each in (reversed(found) if is_reverse else found)]
+    return ops.stack(outputs), found[-1]
 
 
 def _with_zeros(batch: int | None, weights: Weights, state: State) -> State:
@@ -214,20 +218,15 @@ def _with_zeros(batch: int | None, weights: Weights, state: State) -> State:
     )
 
 
-def _cell(
-    mode: str,
-    input: Value,
-    states: Sequence[Value | None],
-    weights: Sequence[Value | None],
-) -> State:
+def _cell(mode: str, input: Value, state: State, weights: Weights) -> Found:
     """One step on ``[N, F]`` or ``[F]``."""
     is_single = input.rank == 1
     if is_single:
         input = ops.expand_dims(input, 0)
-        states = [None if each is None else ops.expand_dims(each, 0) for each in states]
-    cell, given = CELLS[mode], Weights(*weights)
-    state = _with_zeros(input.shape[0], given, tuple(states))
-    found = cell.step(_project(cell, input, given), given, state)
+        state = tuple(None if each is None else ops.expand_dims(each, 0) for each in state)
+    cell = CELLS[mode]
+    state = _with_zeros(input.shape[0], weights, state)
+    found = cell.step(_project(cell, input, weights), weights, state)
     return tuple(ops.squeeze(each, 0) for each in found) if is_single else found
 
 
@@ -241,7 +240,7 @@ def rnn_tanh_cell(
     b_hh: Value | None = None,
 ) -> Value:
     """``tanh(w_ih x + b_ih + w_hh h + b_hh)`` for ``x`` ``[N, F]`` or ``[F]`` (Elman, 1990)."""
-    return _cell("RNN_TANH", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+    return _cell("RNN_TANH", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
 
 
 @tensor_function
@@ -254,7 +253,7 @@ def rnn_relu_cell(
     b_hh: Value | None = None,
 ) -> Value:
     """`rnn_tanh_cell` with ReLU in place of the tangent."""
-    return _cell("RNN_RELU", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+    return _cell("RNN_RELU", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
 
 
 @tensor_function
@@ -278,7 +277,7 @@ def lstm_cell(
         Of the input, forget, cell and output gates, one below the other.
     """
     states = (None, None) if hx is None else tuple(hx)
-    hidden, cell = _cell("LSTM", input, states, (w_ih, w_hh, b_ih, b_hh))
+    hidden, cell = _cell("LSTM", input, states, Weights(w_ih, w_hh, b_ih, b_hh))
     return hidden, cell
 
 
@@ -292,4 +291,4 @@ def gru_cell(
     b_hh: Value | None = None,
 ) -> Value:
     """One step of a GRU: the next hidden state. The gates are reset, update and new."""
-    return _cell("GRU", input, (hx,), (w_ih, w_hh, b_ih, b_hh))[0]
+    return _cell("GRU", input, (hx,), Weights(w_ih, w_hh, b_ih, b_hh))[0]
