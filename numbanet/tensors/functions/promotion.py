@@ -88,13 +88,6 @@ def as_integers(input: Value) -> Value:
     return ops.cast(input, DType.UINT8) if input.dtype is DType.BOOL else input
 
 
-def refuse(name: str, **arguments: object) -> None:
-    """Raise NotImplementedError for the first argument that is not None."""
-    for argument, given in arguments.items():
-        if given is not None:
-            raise NotImplementedError(f"{name}() does not support {argument}={given!r}")
-
-
 def axes_of(dim: int | tuple[int, ...] | list[int] | None) -> tuple[int, ...] | None:
     """``dim`` as a tuple of axes; None, or no axes, is all of them."""
     if dim is None:
