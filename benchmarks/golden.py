@@ -58,9 +58,18 @@ def check(*, update: bool) -> int:
     found = differences(golden, now)
     print("\n".join(found) or f"{sum(map(len, now.values()))} programs as planned before")
     if update:
-        GOLDEN.write_text(json.dumps(now, indent=1) + "\n")
+        GOLDEN.write_text(_dump(now))
         return 0
     return len(found)
+
+
+def _dump(golden: Golden) -> str:
+    """JSON with a line for each program."""
+    blocks = []
+    for target, programs in golden.items():
+        lines = (f'  "{name}": {json.dumps(each)}' for name, each in programs.items())
+        blocks.append(f' "{target}": {{\n' + ",\n".join(lines) + "\n }")
+    return "{\n" + ",\n".join(blocks) + "\n}\n"
 
 
 def _workloads() -> list[Workload]:

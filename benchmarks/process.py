@@ -51,6 +51,13 @@ class Conditions:
     is_quick: bool = False
 
 
+_DEVICES = {
+    "cpu": {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"},
+    "cuda": {"JAX_PLATFORMS": "cuda,cpu"},
+}
+"""Environment that keeps frameworks from choosing another device by themselves."""
+
+
 class Worker:
     """A peer's process for one workload; leaving the ``with`` block ends it."""
 
@@ -72,15 +79,16 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 text=True,
-                env=self._environment(conditions.threads),
+                env=self._environment(conditions),
             )
 
-    def _environment(self, threads: int) -> Mapping[str, str]:
+    def _environment(self, conditions: Conditions) -> Mapping[str, str]:
         folders = {"empty": Path(self._folder.name) / "empty", "kept": KEPT}
         own = {k: v.format(**folders) for k, v in PEERS[self.peer].environment.items()}
-        count = str(threads)
+        count = str(conditions.threads)
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBANET_NUM_THREADS")
-        return os.environ | dict.fromkeys(names, count) | own
+        threads = dict.fromkeys(names, count)
+        return os.environ | threads | _DEVICES[conditions.device] | own
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """The answer to a request.

@@ -87,7 +87,6 @@ _JIT = {
 }
 _SCAN = {
     "train": "with_jax.steps:open_scan",
-    "memory": "with_jax.steps:open_scan",
     "epoch": "with_jax.epochs:open_scan",
 }
 

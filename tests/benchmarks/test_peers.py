@@ -73,6 +73,12 @@ def test_peers_can_open_what_they_say(peer: str, monkeypatch) -> None:
             assert callable(PEERS[peer].opener(kind)), function
 
 
+def test_limits_of_a_device_are_measured_by_torch() -> None:
+    limits = pytest.importorskip("benchmarks.peers.with_torch.limits", exc_type=ImportError)
+    found = limits.measure("cpu", size=32, megabytes=1)
+    assert min(found["flops"], found["bandwidth"]) > 0
+
+
 def test_an_epoch_is_checked_on_a_few_batches_and_a_smaller_one() -> None:
     epoch = WORKLOADS["epoch-mlp"]
     assert epoch.of_few_samples().samples % epoch.batch

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 import numbanet as nb
 from benchmarks.peers.with_numbanet.models import build
 from benchmarks.session import Session, Task, over_batches
+from numbanet.models.graphs import ORDER
+from numbanet.runtime import Executable
 
 
 def _model(task: Task, metrics: tuple[str, ...] = ()) -> nb.Model:
@@ -25,26 +29,36 @@ def _data(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_training(task: Task) -> Session:
-    """Steps as ``fit`` runs them: an epoch over the batches is one call."""
+    """Steps as ``fit`` runs them: the data are bound once, and an epoch over the batches is
+    one call."""
     model, workload = _model(task), task.workload
     x, y = _data(task)
     batch, batches = workload.batch, workload.batches
     trainer = model._current_trainer()
-    whole = model._data_set(x, y)
     parts = [
         model._data_set(x[i * batch : (i + 1) * batch], y[i * batch : (i + 1) * batch])
         for i in range(batches)
     ]
-    order, one = np.arange(whole.samples), np.arange(batch)
+    order = np.arange(batch)
+
+    @functools.cache
+    def whole() -> Executable:
+        data = model._data_set(x, y)
+        executable = trainer.device.load(trainer.train_program(data.types, batch))
+        data.bind(executable)
+        executable.bind(ORDER, np.arange(data.samples))
+        return executable
 
     def run(steps: int) -> None:
         for _ in range(steps // batches):
-            trainer.train_epoch(whole, order, batch)
+            trainer.counters.start.assign(0)
+            whole().run(batches)
         for i in range(steps % batches):
-            trainer.train_epoch(parts[i], one, batch)
+            trainer.train_epoch(parts[i], order, batch)
+        trainer.counters.start.numpy()  # there once the last step is finished
 
     def losses(steps: int) -> list[float]:
-        logs = (trainer.train_epoch(parts[i % batches], one, batch) for i in range(steps))
+        logs = (trainer.train_epoch(parts[i % batches], order, batch) for i in range(steps))
         return [each["loss"] for each in logs]
 
     return Session(run, losses)

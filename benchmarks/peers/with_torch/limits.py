@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.machine import quickest
-from benchmarks.peers.with_torch.steps import require_float32
+from benchmarks.peers.with_torch.steps import require_float32, synchronise
 
 
 def measure(device: str, size: int = 8192, megabytes: int = 1024) -> dict[str, object]:
@@ -20,7 +20,7 @@ def measure(device: str, size: int = 8192, megabytes: int = 1024) -> dict[str, o
     def finished(action: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
             action()
-            torch.cuda.synchronize()
+            synchronise(torch.device(device))
 
         return run
 
