@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,12 @@ from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.shapes import RESHAPE, ReshapeAttrs
+
+Regularizer = Callable[[Value], Value]
+"""Of a parameter's value: a scalar that is added to the loss."""
+
+Constraint = Callable[[Value], Value]
+"""Of a parameter's value after a step: the value that it takes instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +79,9 @@ class Module:
     ...     def forward(self, x):
     ...         return x + self.inner(x)
     """
+
+    _regularizers: Mapping[Variable, Regularizer] = MappingProxyType({})
+    _constraints: Mapping[Variable, Constraint] = MappingProxyType({})
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not name or "/" in name):
@@ -174,8 +184,14 @@ class Module:
         dtype: DType = DType.FLOAT32,
         fans: Fans = (1, 1),
         trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
     ) -> Variable:
-        """A new variable with numbers from ``initializer``."""
+        """A new variable with numbers from ``initializer``.
+
+        While it is trained, ``regularizer`` of its value is added to the loss, and
+        ``constraint`` of its value takes its place after each step.
+        """
         if not dtype.is_floating:
             raise DTypeError(
                 f"{self.label} takes floating-point values",
@@ -183,7 +199,22 @@ class Module:
                 mend="Convert them with ops.cast(x, 'float32')",
             )
         numbers = np.asarray(initializer(shape, fans), dtype=dtype.numpy)
-        return Variable(numbers, f"{current_path() or self.name}/{name}", trainable=trainable)
+        path = f"{current_path() or self.name}/{name}"
+        variable = Variable(numbers, path, trainable=trainable)
+        # New mappings, not entries of old ones: a build that fails takes them back.
+        if regularizer is not None:
+            self._regularizers = {**self._regularizers, variable: regularizer}
+        if constraint is not None:
+            self._constraints = {**self._constraints, variable: constraint}
+        return variable
+
+    def regularizers(self) -> dict[Variable, Regularizer]:
+        """What is added to the loss for each variable, here and below."""
+        return {v: r for _, module in walk(self) for v, r in module._regularizers.items()}
+
+    def constraints(self) -> dict[Variable, Constraint]:
+        """What each variable is subject to after a step, here and below."""
+        return {v: c for _, module in walk(self) for v, c in module._constraints.items()}
 
     def submodules(self) -> dict[str, Module]:
         """The modules held directly, by name."""
