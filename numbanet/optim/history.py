@@ -105,14 +105,11 @@ def _partition(
     rule: Rule,
     numbers: Mapping[str, float],
 ) -> Partition:
-    def initial(slot: Slot) -> float:
-        return numbers[slot.initial] if isinstance(slot.initial, str) else slot.initial
-
     def variable(slot: Slot, parameter: Tensor) -> Variable:
         type_ = _variable(parameter).type
         array = kept[parameter].slots.get(slot.name)
         if array is None:
-            array = np.full(type_.sizes, initial(slot))
+            array = np.full(type_.sizes, slot.first(numbers))
         return Variable(array.astype(type_.dtype.numpy), f"optimizer/{slot.name}")
 
     first = kept[members[0]]
@@ -122,7 +119,7 @@ def _partition(
         if not slot.is_scalar
     }
     scalars = {
-        slot.name: first.scalars.get(slot.name, initial(slot))
+        slot.name: first.scalars.get(slot.name, slot.first(numbers))
         for slot in rule.slots
         if slot.is_scalar
     }

@@ -19,11 +19,11 @@ def create_slots(
     """A variable for each slot with its initial numbers: flat like ``state``, or a scalar."""
 
     def create(slot: Slot) -> Variable:
-        initial = numbers[slot.initial] if isinstance(slot.initial, str) else slot.initial
+        first = slot.first(numbers)
         if slot.is_scalar:
-            array = np.float64(initial)
+            array = np.float64(first)
         else:
-            array = np.full(state.size, initial, state.dtype.numpy)
+            array = np.full(state.size, first, state.dtype.numpy)
         return Variable(array, f"optimizer/{slot.name}")
 
     return {slot.name: create(slot) for slot in slots}

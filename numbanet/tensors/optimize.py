@@ -15,7 +15,7 @@ import numpy as np
 from numbanet import ops
 from numbanet.ir import DType, Update, Value, Variable
 from numbanet.ops.state import pack
-from numbanet.optimizers.rules import Hyper, Rule, Slot
+from numbanet.optimizers.rules import Hyper, Rule
 from numbanet.state.flat import FlatState
 from numbanet.state.linking import Leaves
 from numbanet.tensors.dispatch import tensor_function
@@ -77,7 +77,7 @@ class Partition:
         variables = [_variable(param) for param in params]
         named = {f"{i}": variable for i, variable in enumerate(variables)}
         self.state = FlatState(named)
-        self.gradients = [Variable(_zeros(each), "gradient") for each in variables]
+        self.gradients = [Variable(_full(each, 0.0), "gradient") for each in variables]
         self.gradient_state = FlatState({f"{i}": v for i, v in enumerate(self.gradients)})
         self.slot_states = {
             name: FlatState({path: each[variable] for path, variable in named.items()})
@@ -91,20 +91,17 @@ class Partition:
     ) -> Partition:
         """One of parameters that have not moved yet."""
 
-        def initial(slot: Slot) -> float:
-            return numbers[slot.initial] if isinstance(slot.initial, str) else slot.initial
-
         slots = {
             slot.name: {
                 _variable(param): Variable(
-                    _zeros(_variable(param)) + initial(slot), f"optimizer/{slot.name}"
+                    _full(_variable(param), slot.first(numbers)), f"optimizer/{slot.name}"
                 )
                 for param in params
             }
             for slot in rule.slots
             if not slot.is_scalar
         }
-        scalars = {slot.name: initial(slot) for slot in rule.slots if slot.is_scalar}
+        scalars = {slot.name: slot.first(numbers) for slot in rule.slots if slot.is_scalar}
         return cls(params, slots, scalars, 0)
 
     def part(self, params: Sequence[Tensor]) -> Partition:
@@ -295,5 +292,5 @@ def _variable(param: Tensor) -> Variable:
     return param.variable
 
 
-def _zeros(variable: Variable) -> np.ndarray:
-    return np.zeros(variable.type.sizes, variable.type.dtype.numpy)
+def _full(variable: Variable, number: float) -> np.ndarray:
+    return np.full(variable.type.sizes, number, variable.type.dtype.numpy)

@@ -33,6 +33,10 @@ class Slot:
     initial: float | str = 0.0
     is_scalar: bool = False
 
+    def first(self, numbers: Mapping[str, float]) -> float:
+        """What they are at first, given the hyperparameters."""
+        return numbers[self.initial] if isinstance(self.initial, str) else self.initial
+
 
 @dataclass(frozen=True, eq=False)
 class Hyper:
