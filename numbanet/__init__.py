@@ -2,16 +2,33 @@
 
 Layers record a static graph; a planner turns forward pass, loss, gradients and optimizer into
 one scheduled, memory-planned program; executors run it with Numba kernels on CPUs and on CUDA.
+
+Two doors lead in: `numbanet.layers` and `numbanet.Model` with Keras's names, `numbanet.nn` and
+`numbanet.tensor` with PyTorch's.
 """
 
-from numbanet import initializers, layers, losses, metrics, ops, optimizers
+from numbanet import (
+    data,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    nn,
+    ops,
+    optim,
+    optimizers,
+    tensors,
+)
 from numbanet.initializers import set_seed
 from numbanet.layers import Input, Module
 from numbanet.models import Callback, History, LearningRateScheduler, Model, Sequential
 
+# The functions of tensors, under the names that `torch` has them: some are Python's own.
+from numbanet.tensors import *  # noqa: F403
+
 __version__ = "0.1.0"
 
-__all__ = [
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Callback",
     "History",
     "Input",
@@ -20,11 +37,16 @@ __all__ = [
     "Module",
     "Sequential",
     "__version__",
+    "data",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "nn",
     "ops",
+    "optim",
     "optimizers",
     "set_seed",
+    "tensors",
+    *tensors.__all__,
 ]
