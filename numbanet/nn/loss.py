@@ -442,3 +442,29 @@ class MultiLabelSoftMarginLoss(_TargetLoss):
     ) -> None:
         super().__init__()
         self._set(size_average, reduce, reduction, weight=weight)
+
+
+class TripletMarginWithDistanceLoss(_Loss):
+    """`TripletMarginLoss` with any distance.
+
+    See `numbanet.nn.functional.triplet_margin_with_distance_loss`.
+    """
+
+    function = F.triplet_margin_with_distance_loss
+
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__()
+        self._set(
+            reduction=reduction, distance_function=distance_function, margin=margin, swap=swap
+        )
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """The loss."""
+        return self._loss(anchor, positive, negative)

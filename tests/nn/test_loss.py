@@ -326,3 +326,26 @@ def test_modules_run_by_kernels(name, settings):
 
 def test_ignored_labels_run_by_kernels():
     compare(nn.CrossEntropyLoss(), torch.nn.CrossEntropyLoss(), [A, IGNORED])
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_triplets_of_any_distance(swap, reduction):
+    options = {"swap": swap, "margin": 3.0, "reduction": reduction}
+    for distance in (None, lambda a, b: (a - b) @ (a + b)):
+        ours, theirs = (
+            library.TripletMarginWithDistanceLoss(distance_function=distance, **options)
+            for library in (nn, torch.nn)
+        )
+        shape = (5, 3) if distance is None else (3,)
+        arrays = [normal(*shape) for _ in range(3)]
+        compare_graphs(ours, theirs, arrays, "float64")
+    assert repr(ours) == repr(theirs)
+    assert parameters_of(nn.TripletMarginWithDistanceLoss) == parameters_of(
+        torch.nn.TripletMarginWithDistanceLoss
+    )
+
+
+def test_weights_given_by_keyword_to_values():
+    loss = nn.MultiMarginLoss(weight=Tensor.wrap(np.ones(3, np.float32)))
+    assert loss(X, Y).shape == ()

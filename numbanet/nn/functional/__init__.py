@@ -89,6 +89,7 @@ from numbanet.nn.functional.margin_loss import (
     cosine_embedding_loss,
     margin_ranking_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from numbanet.nn.functional.normalization import (
     batch_norm,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
@@ -10,6 +11,7 @@ from numbanet.ir import Value
 from numbanet.nn.functional.distance import pairwise_distance
 from numbanet.nn.functional.reduction import promoted, reduced, refuse_legacy
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.tensor import Tensor
 
 _LEAST_NORM = 1e-12
 """Added to squared norms before their root is divided by."""
@@ -111,8 +113,45 @@ def triplet_margin_loss(
             "triplet_margin_loss() takes operands with as many axes",
             got=f"{anchor.shape}, {positive.shape} and {negative.shape}",
         )
-    near = pairwise_distance(anchor, positive, p, eps)
-    far = pairwise_distance(anchor, negative, p, eps)
-    if swap:
-        far = ops.minimum(far, pairwise_distance(positive, negative, p, eps))
-    return reduced(ops.clip(margin + near - far, 0.0, math.inf), reduction)
+
+    def distance(a: Value, b: Value) -> Value:
+        return pairwise_distance(a, b, p, eps)
+
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    return _excess(near, far, distance(positive, negative) if swap else None, margin, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """`triplet_margin_loss` with any distance.
+
+    Parameters
+    ----------
+    anchor, positive, negative : Tensor
+    distance_function : callable, optional
+        Of two tensors, `pairwise_distance` by default.
+    margin, swap, reduction
+        As of `triplet_margin_loss`.
+    """
+    if margin <= 0:
+        raise ArgumentError("a triplet's margin is above 0", got=str(margin))
+    distance = distance_function or pairwise_distance
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    return _excess(near, far, distance(positive, negative) if swap else None, margin, reduction)
+
+
+@tensor_function
+def _excess(
+    near: Value, far: Value, other: Value | None, margin: float, reduction: str
+) -> Value:
+    """``max(0, near - far + margin)``, with ``other`` in place of a larger ``far``."""
+    nearest = far if other is None else ops.minimum(far, other)
+    return reduced(ops.clip(margin + near - nearest, 0.0, math.inf), reduction)
