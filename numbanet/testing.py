@@ -64,7 +64,7 @@ def run(graph: Graph, feeds: Feeds | None = None) -> dict[str, np.ndarray]:
         variable = variable_of(update.old)
         if variable is None:
             raise GraphError("only a variable can be updated", got=repr(update.old))
-        variable.assign(array)
+        variable.store(array)
     return dict(zip(graph.outputs, arrays, strict=False))
 
 
@@ -115,7 +115,7 @@ def _feed(leaf: Node, feeds: Feeds) -> tuple[np.ndarray]:
         return (fed.astype(value.dtype.numpy, casting="same_kind"),)
     variable = variable_of(value)
     if variable is not None:
-        return (variable.numpy(),)
+        return (variable.stored(),)
     if leaf.op is CONSTANT:
         return (leaf.op.reference(attrs),)
     raise GraphError(f"{name or leaf.op.name} is not fed", layer=leaf.path or None)

@@ -16,7 +16,7 @@ from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValue
 from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.ops.shapes import RESHAPE, ReshapeAttrs
+from numbanet.ops.shapes import RESHAPE, ReshapeAttrs, inverse, transpose
 
 Regularizer = Callable[[Value], Value]
 """Of a parameter's value: a scalar that is added to the loss."""
@@ -184,13 +184,15 @@ class Module:
         dtype: DType = DType.FLOAT32,
         fans: Fans = (1, 1),
         trainable: bool = True,
+        layout: tuple[int, ...] | None = None,
         regularizer: Regularizer | None = None,
         constraint: Constraint | None = None,
     ) -> Variable:
         """A new variable with numbers from ``initializer``.
 
         While it is trained, ``regularizer`` of its value is added to the loss, and
-        ``constraint`` of its value takes its place after each step.
+        ``constraint`` of its value takes its place after each step. Both see the form that
+        ``initializer`` gives; graphs see it transposed by ``layout``.
         """
         if not dtype.is_floating:
             raise DTypeError(
@@ -200,12 +202,14 @@ class Module:
             )
         numbers = np.asarray(initializer(shape, fans), dtype=dtype.numpy)
         path = f"{current_path() or self.name}/{name}"
-        variable = Variable(numbers, path, trainable=trainable)
+        variable = Variable(numbers, path, trainable=trainable, layout=layout)
         # New mappings, not entries of old ones: a build that fails takes them back.
         if regularizer is not None:
-            self._regularizers = {**self._regularizers, variable: regularizer}
+            seen = _on_shown(regularizer, layout, is_scalar=True)
+            self._regularizers = {**self._regularizers, variable: seen}
         if constraint is not None:
-            self._constraints = {**self._constraints, variable: constraint}
+            seen = _on_shown(constraint, layout)
+            self._constraints = {**self._constraints, variable: seen}
         return variable
 
     def regularizers(self) -> dict[Variable, Regularizer]:
@@ -278,13 +282,12 @@ class Module:
         """Replace all variables' numbers; all shapes are checked before any is changed."""
         variables = self.variables()
         shapes = [tuple(np.shape(array)) for array in weights]
-        expected = [variable.type.shape for variable in variables.values()]
+        expected = [variable.shape for variable in variables.values()]
         if shapes != expected:
             raise ArgumentError(
                 f"{self.label} cannot take these weights",
                 got=", ".join(map(str, shapes)) or "none",
-                expected=", ".join(f"{k} {v.type.shape}" for k, v in variables.items())
-                or "none",
+                expected=", ".join(f"{k} {v.shape}" for k, v in variables.items()) or "none",
             )
         for variable, array in zip(variables.values(), weights, strict=True):
             variable.assign(array)
@@ -298,6 +301,23 @@ def _again(value: Value) -> Value:
     sizes = value.shape[1:]
     target = tuple(size for size in ((-1, *sizes) if value.rank else ()) if size is not None)
     return RESHAPE(value, attrs=ReshapeAttrs(target))
+
+
+def _on_shown(
+    function: Callable[[Value], Value],
+    layout: tuple[int, ...] | None,
+    *,
+    is_scalar: bool = False,
+) -> Callable[[Value], Value]:
+    """``function`` of stored numbers, where it is written for those that people see."""
+    if layout is None:
+        return function
+
+    def of_stored(value: Value) -> Value:
+        result = function(transpose(value, inverse(layout)))
+        return result if is_scalar else transpose(result, layout)
+
+    return of_stored
 
 
 def walk(module: Module) -> Iterator[tuple[str, Module]]:

@@ -16,6 +16,7 @@ from numbanet.errors import ShapeError
 from numbanet.ir.op import Arg, Attrs, Case, Op, attrs_of, register
 from numbanet.ir.types import Shape, TensorType
 from numbanet.ir.value import Node, Value
+from numbanet.ir.variable import inverse
 from numbanet.ops.axes import normalise_axes, normalise_axis
 from numbanet.ops.elementwise import Operand, as_values
 
@@ -134,11 +135,6 @@ class TransposeAttrs(Attrs):
     """Axis ``i`` of the output is axis ``perm[i]`` of the input."""
 
     perm: tuple[int, ...]
-
-
-def inverse(perm: tuple[int, ...]) -> tuple[int, ...]:
-    """The permutation that undoes ``perm``."""
-    return tuple(perm.index(axis) for axis in range(len(perm)))
 
 
 def _transpose_infer(attrs: TransposeAttrs, x: TensorType) -> TensorType:

@@ -89,7 +89,7 @@ class LoadedProgram:
             tensor.numbers = Reading(self.executable, self.outputs[slot])
             self.readers.append(weakref.ref(tensor))
         for variable, name in self.assigned.items():
-            variable.assign(self.executable.output(name))
+            variable.store(self.executable.output(name))
 
     def _save_readings(self) -> None:
         """The next run overwrites what somebody may still want to read."""
