@@ -437,6 +437,6 @@ class Softmax2d(Module):
         """Of the input's shape."""
         if input.ndim not in (3, 4):
             raise ShapeError(
-                "Softmax2d takes images", got=str(input.type), expected="3 or 4 axes"
+                "Softmax2d takes images", got=str(input.tensor_type), expected="3 or 4 axes"
             )
         return F.softmax(input, -3)

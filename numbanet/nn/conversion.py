@@ -55,7 +55,7 @@ def convert(tensor: Tensor, dtype: DType) -> None:
     if not tensor.dtype.is_floating or tensor.dtype is dtype:
         return
     if is_lazy(tensor):
-        tensor.type = TensorType((), dtype)
+        tensor.tensor_type = TensorType((), dtype)
         return
     show(tensor, tensor.array().astype(dtype.numpy), tensor.layout)
     if tensor.grad is not None:

@@ -96,7 +96,7 @@ class _Channels(_Scaled):
         if input.ndim not in self.ranks:
             raise ShapeError(
                 f"{type(self).__name__} takes an input of other axes",
-                got=str(input.type),
+                got=str(input.tensor_type),
                 expected=" or ".join(f"{rank} axes" for rank in self.ranks),
             )
 

@@ -61,7 +61,7 @@ class Uninitialized(Tensor):
     becomes: ClassVar[type[Tensor]]
 
     def __init__(self, layout: tuple[int, ...] | None, dtype: DType | str | None) -> None:
-        self.type = TensorType((), DType.of(dtype or DType.FLOAT32))
+        self.tensor_type = TensorType((), DType.of(dtype or DType.FLOAT32))
         self.layout = layout
 
     @property
@@ -81,7 +81,7 @@ class Uninitialized(Tensor):
         dtype : DType or str, optional
             By default what it was made with.
         """
-        element = DType.of(dtype or self.type.dtype)
+        element = DType.of(dtype or self.tensor_type.dtype)
         self.__class__ = self.becomes  # type: ignore[assignment]
         show(self, np.zeros(shape, element.numpy), self.layout)
 
@@ -120,7 +120,7 @@ class UninitializedParameter(Uninitialized, Parameter):
         self.requires_grad = requires_grad
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
-        copy = UninitializedParameter(self.requires_grad, self.layout, self.type.dtype)
+        copy = UninitializedParameter(self.requires_grad, self.layout, self.tensor_type.dtype)
         memo[id(self)] = copy
         return copy
 
@@ -143,7 +143,7 @@ class UninitializedBuffer(Uninitialized, Buffer):
         self.persistent = persistent
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedBuffer:
-        copy = UninitializedBuffer(self.type.dtype, persistent=self.persistent)
+        copy = UninitializedBuffer(self.tensor_type.dtype, persistent=self.persistent)
         memo[id(self)] = copy
         return copy
 

@@ -70,7 +70,7 @@ class Embedding(Module):
             self.reset_parameters()
         elif _weight.shape != shape:
             raise ShapeError(
-                "Embedding takes a table", got=str(_weight.type), expected=str(shape)
+                "Embedding takes a table", got=str(_weight.tensor_type), expected=str(shape)
             )
         else:
             self.weight = Parameter(_weight)
@@ -116,7 +116,7 @@ class Embedding(Module):
             As of the class.
         """
         if embeddings.ndim != 2:
-            raise ShapeError("from_pretrained() takes a table", got=str(embeddings.type))
+            raise ShapeError("from_pretrained() takes a table", got=str(embeddings.tensor_type))
         return cls(
             embeddings.shape[0],
             embeddings.shape[1],

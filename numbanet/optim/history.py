@@ -42,7 +42,7 @@ class History:
             if shown == "step" or numbers is None:
                 continue
             name, array = names.get(shown, shown), np.asarray(numbers)
-            if array.shape == parameter.type.shape:
+            if array.shape == parameter.tensor_type.shape:
                 is_turned = parameter.layout is not None
                 history.slots[name] = array.transpose(parameter.layout) if is_turned else array
             if array.size == 1:
@@ -51,7 +51,7 @@ class History:
                 raise ArgumentError(
                     f"the state {shown!r} is of another parameter",
                     got=str(array.shape),
-                    expected=str(parameter.type.shape),
+                    expected=str(parameter.tensor_type.shape),
                 )
         # Where steps are not counted, what matters is whether there was one.
         history.steps = int(np.asarray(kept.get("step", bool(history.slots))))

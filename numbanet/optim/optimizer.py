@@ -153,7 +153,7 @@ class Optimizer:
                 if set_to_none or parameter.grad is None:
                     parameter.grad = None
                 else:
-                    zeros = np.zeros(parameter.type.sizes, parameter.dtype.numpy)
+                    zeros = np.zeros(parameter.tensor_type.sizes, parameter.dtype.numpy)
                     parameter.grad = Tensor.wrap(zeros)
 
     # Steps.

@@ -59,17 +59,17 @@ def _check(tensor: Tensor, gradient: Tensor | None) -> None:
             "backward() of a tensor that requires no gradient and was not computed from one "
             "that does"
         )
-    if gradient is None and tensor.type.size != 1:
+    if gradient is None and tensor.tensor_type.size != 1:
         raise ShapeError(
             "backward() without a gradient takes a tensor of one element",
-            got=str(tuple(tensor.type.shape)),
+            got=str(tuple(tensor.tensor_type.shape)),
             mend="Pass gradient=, of the tensor's shape",
         )
-    if gradient is not None and gradient.type.shape != tensor.type.shape:
+    if gradient is not None and gradient.tensor_type.shape != tensor.tensor_type.shape:
         raise ShapeError(
             "the gradient has the tensor's shape",
-            got=str(tuple(gradient.type.shape)),
-            expected=str(tuple(tensor.type.shape)),
+            got=str(tuple(gradient.tensor_type.shape)),
+            expected=str(tuple(tensor.tensor_type.shape)),
         )
 
 
@@ -81,7 +81,7 @@ def _reach_leaf(tensor: Tensor, gradient: Tensor | None) -> None:
             mend="Call backward(retain_graph=True) the first time",
         )
     if gradient is None:
-        gradient = Tensor.wrap(np.ones(tensor.type.sizes, tensor.dtype.numpy))
+        gradient = Tensor.wrap(np.ones(tensor.tensor_type.sizes, tensor.dtype.numpy))
     _accumulate(tensor, gradient)
 
 

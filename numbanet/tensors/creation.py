@@ -190,7 +190,9 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """One number everywhere, in a tensor's shape and dtype."""
-    return _filled(input.type.sizes, fill_value, dtype or input.dtype, device, requires_grad)
+    return _filled(
+        input.tensor_type.sizes, fill_value, dtype or input.dtype, device, requires_grad
+    )
 
 
 def arange(
@@ -326,12 +328,16 @@ def randn(
 
 def rand_like(input: Tensor, *, dtype: AnyDType = None, requires_grad: bool = False) -> Tensor:
     """`rand` of a tensor's shape and dtype."""
-    return rand(*input.type.sizes, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return rand(
+        *input.tensor_type.sizes, dtype=dtype or input.dtype, requires_grad=requires_grad
+    )
 
 
 def randn_like(input: Tensor, *, dtype: AnyDType = None, requires_grad: bool = False) -> Tensor:
     """`randn` of a tensor's shape and dtype."""
-    return randn(*input.type.sizes, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return randn(
+        *input.tensor_type.sizes, dtype=dtype or input.dtype, requires_grad=requires_grad
+    )
 
 
 def randint(
@@ -358,7 +364,7 @@ def randint(
 def randint_like(input: Tensor, low: int, high: int | None = None) -> Tensor:
     """`randint` of a tensor's shape and dtype."""
     first, last = (0, low) if high is None else (low, high)
-    return randint(first, last, input.type.sizes, dtype=input.dtype)
+    return randint(first, last, input.tensor_type.sizes, dtype=input.dtype)
 
 
 def randperm(

@@ -81,7 +81,7 @@ def _construct(self: Tensor, *data: Any) -> None:
     else:
         (numbers,) = data
         made = creation.tensor(numbers, dtype=DType.FLOAT32)
-    self.type, self.numbers = made.type, made.numbers
+    self.tensor_type, self.numbers = made.tensor_type, made.numbers
 
 
 # In place.
@@ -116,7 +116,7 @@ def _kind(dtype: DType) -> int:
 
 def _filled(tensor: Tensor, numbers: Any) -> Tensor:
     """``tensor``, whose numbers are replaced by some of the host's."""
-    array = np.broadcast_to(np.asarray(numbers), tensor.type.sizes)
+    array = np.broadcast_to(np.asarray(numbers), tensor.tensor_type.sizes)
     return tensor._replace(Tensor.wrap(array.astype(tensor.dtype.numpy)))
 
 
@@ -140,7 +140,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Draw all elements uniformly from ``[a, b)``. (PyTorch calls ``a`` and ``b`` from, to.)"""
-    drawn = creation.uniform_array(self.type.sizes, self.dtype, generator)
+    drawn = creation.uniform_array(self.tensor_type.sizes, self.dtype, generator)
     return _filled(self, a + (b - a) * drawn)
 
 
@@ -148,18 +148,20 @@ def normal_(
     self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None
 ) -> Tensor:
     """Draw all elements from a normal distribution."""
-    return _filled(self, creation.drawer(generator).normal(mean, std, self.type.sizes))
+    return _filled(self, creation.drawer(generator).normal(mean, std, self.tensor_type.sizes))
 
 
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Any = None) -> Tensor:
     """Set each element to one with probability ``p``, else to zero."""
-    return _filled(self, creation.uniform_array(self.type.sizes, DType.FLOAT64, generator) < p)
+    return _filled(
+        self, creation.uniform_array(self.tensor_type.sizes, DType.FLOAT64, generator) < p
+    )
 
 
 def random_(self: Tensor, low: int, high: int | None = None) -> Tensor:
     """Draw integers below ``high`` (from 0 on if only one number is given)."""
     first, last = (0, low) if high is None else (low, high)
-    return _filled(self, creation.drawer(None).integers(first, last, self.type.sizes))
+    return _filled(self, creation.drawer(None).integers(first, last, self.tensor_type.sizes))
 
 
 # Indexing.
@@ -268,12 +270,12 @@ def size(self: Tensor, dim: int | None = None) -> Any:
 
 def dim(self: Tensor) -> int:
     """The number of dimensions."""
-    return self.type.rank
+    return self.tensor_type.rank
 
 
 def numel(self: Tensor) -> int:
     """The number of elements."""
-    return self.type.size
+    return self.tensor_type.size
 
 
 def element_size(self: Tensor) -> int:
@@ -309,6 +311,23 @@ def cpu(self: Tensor) -> Tensor:
 def cuda(self: Tensor, device: Any = None) -> Tensor:
     """The tensor; raises ArgumentError unless a GPU computes."""
     return conversions.to(self, device="cuda")
+
+
+def as_type(self: Tensor, dtype: Any = None) -> Any:
+    """The tensor as another dtype; the name of its own if none is given."""
+    if dtype is None:
+        return f"numbanet.{_TYPE_NAMES[self.dtype]}Tensor"
+    return conversions.to(self, dtype=dtype)
+
+
+_TYPE_NAMES = {
+    DType.FLOAT32: "Float",
+    DType.FLOAT64: "Double",
+    DType.INT32: "Int",
+    DType.INT64: "Long",
+    DType.UINT8: "Byte",
+    DType.BOOL: "Bool",
+}
 
 
 def new_tensor(
@@ -381,6 +400,7 @@ METHODS: dict[str, Function] = {
     **{function.__name__: function for function in _OWN},
     "ndimension": dim,
     "nelement": numel,
+    "type": as_type,
 }
 
 _BINARY: dict[str, tuple[Function, Function]] = {

@@ -167,7 +167,7 @@ def leaf_value(tensor: Tensor, slot: int) -> Value:
     """The value that a leaf is read as."""
     if tensor.variable is not None:
         return variable_leaf(tensor)
-    return input_value(f"slot{slot}", tensor.type.shape, tensor.type.dtype)
+    return input_value(f"slot{slot}", tensor.tensor_type.shape, tensor.tensor_type.dtype)
 
 
 def flatten_results(returned: Any) -> tuple[list[Value], Callable[[list[Any]], Any]]:

@@ -38,7 +38,7 @@ class Tensor:
 
     # Most tensors have few of these, and one is made for each operation of each step: what is
     # not set costs nothing.
-    type: TensorType
+    tensor_type: TensorType
     requires_grad: bool = False
     grad: Tensor | None = None
     trace: Trace | None = None
@@ -70,7 +70,7 @@ class Tensor:
         tensor = cls.__new__(cls)
         if not array.flags.c_contiguous:
             array = np.array(array, order="C")
-        tensor.type = TensorType(array.shape, DType.of(array.dtype))
+        tensor.tensor_type = TensorType(array.shape, DType.of(array.dtype))
         tensor.numbers = array
         if requires_grad:
             tensor.requires_grad_()
@@ -102,7 +102,7 @@ class Tensor:
     def symbolic(cls, value: Value) -> Tensor:
         """A tensor that stands for a value of a model that is being built."""
         tensor = cls.__new__(cls)
-        tensor.type = value.type
+        tensor.tensor_type = value.type
         tensor.value = value
         return tensor
 
@@ -111,7 +111,7 @@ class Tensor:
         sizes = variable.type.shape
         if layout is not None:
             sizes = tuple(sizes[layout.index(axis)] for axis in range(len(layout)))
-        self.type = TensorType(sizes, variable.type.dtype)
+        self.tensor_type = TensorType(sizes, variable.type.dtype)
         self.variable, self.layout = variable, layout
         self.trace = self.numbers = None
         self.slot = -1
@@ -121,15 +121,15 @@ class Tensor:
 
     @property
     def shape(self) -> Size:
-        return Size(self.type.shape)  # type: ignore[arg-type]
+        return Size(self.tensor_type.shape)  # type: ignore[arg-type]
 
     @property
     def dtype(self) -> DType:
-        return self.type.dtype
+        return self.tensor_type.dtype
 
     @property
     def ndim(self) -> int:
-        return self.type.rank
+        return self.tensor_type.rank
 
     @property
     def is_leaf(self) -> bool:
@@ -160,9 +160,10 @@ class Tensor:
         ArgumentError
             If it is a result that needs gradients.
         """
-        if requires_grad and not self.type.dtype.is_floating:
+        if requires_grad and not self.tensor_type.dtype.is_floating:
             raise DTypeError(
-                "only floating-point tensors can require gradients", got=self.type.dtype.value
+                "only floating-point tensors can require gradients",
+                got=self.tensor_type.dtype.value,
             )
         if not requires_grad and not self.is_leaf:
             raise ArgumentError(
@@ -225,9 +226,9 @@ class Tensor:
         ShapeError
             If there is not exactly one.
         """
-        if self.type.size != 1:
+        if self.tensor_type.size != 1:
             raise ShapeError(
-                "item() takes a tensor of one element", got=str(tuple(self.type.shape))
+                "item() takes a tensor of one element", got=str(tuple(self.tensor_type.shape))
             )
         return self.array().item()
 
@@ -245,22 +246,22 @@ class Tensor:
         return float(self._number("float()"))
 
     def __index__(self) -> int:
-        if self.type.dtype.is_floating:
-            raise DTypeError("an index is an integer", got=self.type.dtype.value)
+        if self.tensor_type.dtype.is_floating:
+            raise DTypeError("an index is an integer", got=self.tensor_type.dtype.value)
         return int(self._number("an index"))
 
     def _number(self, asked: str) -> Any:
-        if self.type.size != 1:
+        if self.tensor_type.size != 1:
             raise ShapeError(
                 f"{asked} of a tensor that has not one element",
-                got=str(tuple(self.type.shape)),
+                got=str(tuple(self.tensor_type.shape)),
             )
         return self.array().item()
 
     def __len__(self) -> int:
-        if not self.type.shape:
+        if not self.tensor_type.shape:
             raise TypeError("len() of a tensor without axes")
-        return self.type.sizes[0]
+        return self.tensor_type.sizes[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
@@ -368,17 +369,17 @@ class Tensor:
                 "in-place operations on a view, or on a tensor that has views: the others "
                 "would have to change too. Use the operation that returns a new tensor"
             )
-        if new.type.shape != self.type.shape:
+        if new.tensor_type.shape != self.tensor_type.shape:
             raise ShapeError(
                 "an in-place operation keeps the shape",
-                got=str(tuple(new.type.shape)),
-                expected=str(tuple(self.type.shape)),
+                got=str(tuple(new.tensor_type.shape)),
+                expected=str(tuple(self.tensor_type.shape)),
             )
-        if new.type.dtype is not self.type.dtype:
+        if new.tensor_type.dtype is not self.tensor_type.dtype:
             raise DTypeError(
                 "an in-place operation keeps the element type",
-                got=new.type.dtype.value,
-                expected=self.type.dtype.value,
+                got=new.tensor_type.dtype.value,
+                expected=self.tensor_type.dtype.value,
             )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
@@ -391,7 +392,7 @@ class Tensor:
             numbers = _stored(self.array(), self.layout)
             copy._show(Variable(numbers, old.name, trainable=old.trainable), self.layout)
         else:
-            copy.type = self.type
+            copy.tensor_type = self.tensor_type
             copy.numbers = self.array().copy()
         copy.requires_grad = self.requires_grad
         return copy

@@ -190,7 +190,7 @@ class Trace:
         tensors: list[Tensor] = []
         for value, requires_grad in zip(record.results, record.requires_grad, strict=True):
             tensor = Tensor.__new__(Tensor)
-            tensor.type = value.type
+            tensor.tensor_type = value.type
             tensor.trace, tensor.slot = self, slot
             tensor.is_result = True
             tensor.requires_grad = requires_grad
@@ -229,5 +229,5 @@ def leaf_type(tensor: Tensor) -> tuple[object, ...]:
     """What of a leaf decides how a call goes on."""
     if tensor.variable is not None:
         return (tensor.variable, tensor.layout, tensor.requires_grad)
-    type_: TensorType = tensor.type
+    type_: TensorType = tensor.tensor_type
     return (type_.shape, type_.dtype.value, tensor.requires_grad)

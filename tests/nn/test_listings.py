@@ -137,7 +137,9 @@ class Network(nn.Module):
 
 
 # Layers in a row
-row = nn.Sequential(nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 1), nn.Sigmoid())
+row = nn.Sequential(
+    nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 1), nn.Sigmoid()
+)
 
 # Layers with names
 named = nn.Sequential(OrderedDict([
@@ -383,3 +385,50 @@ def test_the_training_loop_as_everyone_writes_it():
     found = run(ported(TRAINING), model=ours, data_loader=own)
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=1e-4)
     assert found["correct"] == expected["correct"]
+
+
+QUICKSTART = """
+import torch
+import torch.nn as nn
+
+
+def test(dataloader, model, loss_fn):
+    size = len(dataloader.dataset)
+    num_batches = len(dataloader)
+    model.eval()
+    test_loss, correct = 0, 0
+    with torch.no_grad():
+        for X, y in dataloader:
+            X, y = X.to(device), y.to(device)
+            pred = model(X)
+            test_loss += loss_fn(pred, y).item()
+            correct += (pred.argmax(1) == y).type(torch.float).sum().item()
+    test_loss /= num_batches
+    correct /= size
+    return correct, test_loss
+
+
+device = "cuda" if torch.cuda.is_available() else "cpu"
+model = network().to(device)
+found = test(data_loader, model, nn.CrossEntropyLoss())
+"""
+
+
+def test_an_evaluation_loop_that_counts():
+    import numbanet
+    from numbanet import data
+
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(70, 784)).astype(np.float32)
+    y = rng.integers(0, 10, 70)
+    theirs, ours = run(MODULES)["SimpleNet"](), run(ported(MODULES))["SimpleNet"]()
+    copy_weights(theirs, ours)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(torch.tensor(x), torch.tensor(y)), batch_size=32
+    )
+    own = data.DataLoader(
+        data.TensorDataset(numbanet.tensor(x), numbanet.tensor(y)), batch_size=32
+    )
+    expected = run(QUICKSTART, network=lambda: theirs, data_loader=loader)["found"]
+    found = run(ported(QUICKSTART), network=lambda: ours, data_loader=own)["found"]
+    assert found == pytest.approx(expected, rel=1e-5)

@@ -34,7 +34,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         If it is no vector of as many elements; nothing has changed then.
     """
     given = list(parameters)
-    sizes = [parameter.type.size for parameter in given]
+    sizes = [parameter.tensor_type.size for parameter in given]
     if not isinstance(vec, Tensor):
         raise TypeError(f"vector_to_parameters() takes a tensor, got {type(vec).__name__}")
     if tuple(vec.shape) != (sum(sizes),):
