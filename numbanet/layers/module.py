@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValueError
 from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
@@ -57,11 +58,11 @@ def origin_of(value: Value) -> Origin | None:
     return _ORIGINS.get(value)
 
 
-class Module:
+class Module(Configured):
     """Something with parameters that records ops when it is called on values.
 
-    A subclass implements ``forward``, and ``build`` if its parameters' shapes depend on what it
-    is called with. Modules and variables that are attributes (also in lists, tuples and dicts)
+    A subclass implements ``forward`` (``call`` is taken for it, as Keras spells it), and
+    ``build`` if its parameters' shapes depend on what it is called with. Modules and variables that are attributes (also in lists, tuples and dicts)
     belong to it, in the order in which they were set.
 
     Parameters
@@ -82,6 +83,13 @@ class Module:
 
     _regularizers: Mapping[Variable, Regularizer] = MappingProxyType({})
     _constraints: Mapping[Variable, Constraint] = MappingProxyType({})
+    _takes_call: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if cls._takes_call and "call" in own and "forward" not in own:
+            cls.forward = own["call"]
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not name or "/" in name):
@@ -225,8 +233,9 @@ class Module:
         return dict(_members(self, Module))
 
     def own_variables(self) -> dict[str, Variable]:
-        """The variables held directly, by name."""
-        return dict(_members(self, Variable))
+        """The variables held directly, by name: first those that can be trained."""
+        members = _members(self, Variable)
+        return dict(sorted(members, key=lambda member: not member[1].trainable))
 
     def variables(self) -> dict[str, Variable]:
         """All variables by path (``"encoder/conv1/kernel"``), each once, in a fixed order."""
@@ -254,15 +263,34 @@ class Module:
         }
 
     @property
-    def trainable(self) -> bool:
-        """Whether training changes the module. Set it before ``compile``.
+    def weights(self) -> list[Variable]:
+        """All variables, in Keras's order: a module's own before those below it."""
+        return list(self.variables().values())
 
-        A module below a frozen one is frozen too, whatever its own flag.
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The variables that an optimizer may change."""
+        return list(self.trainable_variables().values())
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The variables that no optimizer changes: statistics, and what is frozen."""
+        moving = set(self.trainable_weights)
+        return [variable for variable in self.weights if variable not in moving]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the module.
+
+        Setting it sets all modules below, too, and counts from the next step on. What is below
+        a frozen module is frozen, whatever its own flag.
         """
         return self._is_trainable
 
     @trainable.setter
     def trainable(self, is_trainable: bool) -> None:
+        for child in self.submodules().values():
+            child.trainable = is_trainable
         self._is_trainable = bool(is_trainable)
 
     @property

@@ -31,6 +31,7 @@ class Holder(base.Module):
     _names: dict[str, Names]
     _non_persistent_buffers_set: set[str]
     _own_collections: ClassVar[tuple[str, ...]] = ("_non_persistent_buffers_set",)
+    _takes_call = False
 
     if TYPE_CHECKING:
         # Members are attributes that no class declares.
@@ -294,8 +295,10 @@ class Holder(base.Module):
         return found
 
 
-for _name in ("name", "class_name", "has_own_name", "label", "is_built"):
-    setattr(Holder, _name, Hideable(getattr(base.Module, _name)))
+for _name in _MACHINERY:
+    _member_of_base = vars(base.Module)[_name]
+    if isinstance(_member_of_base, property):
+        setattr(Holder, _name, Hideable(_member_of_base))
 
 _TYPES: dict[str, type] = {"parameter": Parameter, "buffer": Tensor, "module": Holder}
 

@@ -81,7 +81,7 @@ def test_frozen_modules_hide_what_is_below_them() -> None:
     block.trainable = False
     assert block.trainable_variables() == {}
     block.trainable = True
-    assert len(block.trainable_variables()) == 6
+    assert len(block.trainable_variables()) == 8
 
 
 def test_weights_go_out_and_in() -> None:
