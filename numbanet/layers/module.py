@@ -62,8 +62,9 @@ class Module(Configured):
     """Something with parameters that records ops when it is called on values.
 
     A subclass implements ``forward`` (``call`` is taken for it, as Keras spells it), and
-    ``build`` if its parameters' shapes depend on what it is called with. Modules and variables that are attributes (also in lists, tuples and dicts)
-    belong to it, in the order in which they were set.
+    ``build`` if its parameters' shapes depend on what it is called with. Modules and variables
+    that are attributes (also in lists, tuples and dicts) belong to it, in the order in which
+    they were set.
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from numbanet.ir import Node, Value
-from numbanet.layers.module import Call, Module
-from numbanet.models.functional import Step, Topology, trace
+from numbanet.layers.module import Module
+from numbanet.models.functional import Step, Topology, subject
 from numbanet.ops.leaf import input_value
 from numbanet.viz.summary import Description, Row
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def describe(model: Model, plan: str | None = None) -> Description:
     """A description of a model whose inputs are known; ``plan`` is a line to add."""
-    topology = model.topology or _traced(model)
+    topology = model.traced()
     costs = _costs(topology)
     variables = model.variables().values()
     trainable = sum(v.type.size for v in model.trainable_variables().values())
@@ -31,14 +31,6 @@ def describe(model: Model, plan: str | None = None) -> Description:
         activation_bytes=sum(_output_bytes(step) for step in shown),
         plan=plan,
     )
-
-
-def _traced(model: Model) -> Topology:
-    inputs = {
-        name: input_value(name, type_.shape, type_.dtype)
-        for name, type_ in model.signature.inputs.items()
-    }
-    return trace(inputs, model.record(*inputs.values()), model.submodules())
 
 
 def _is_leaf(step: Step) -> bool:
@@ -57,18 +49,18 @@ def _rows(topology: Topology, steps: list[Step], costs: dict[Step, int]) -> list
     names = _producer_names(topology, steps)
     groups: dict[object, list[Step]] = {}
     for step in steps:
-        groups.setdefault(_subject(step), []).append(step)
+        groups.setdefault(subject(step.source), []).append(step)
     rows = []
-    for subject, calls in groups.items():
+    for called, calls in groups.items():
         first = calls[0]
         shapes = [", ".join(str(value.shape) for _, value in call.outputs) for call in calls]
-        is_module = isinstance(subject, Module)
+        is_module = isinstance(called, Module)
         rows.append(
             Row(
                 name=first.name,
-                kind=type(subject).__name__ if is_module else "op",
+                kind=type(called).__name__ if is_module else "op",
                 shapes=tuple(shapes if len(set(shapes)) > 1 else shapes[:1]),
-                parameters=subject.count_params() if is_module else 0,
+                parameters=called.count_params() if is_module else 0,
                 flops=sum(costs[call] for call in calls),
                 connected_to=tuple(
                     names[value] for call in calls for value in call.inputs if value in names
@@ -78,20 +70,16 @@ def _rows(topology: Topology, steps: list[Step], costs: dict[Step, int]) -> list
     return rows
 
 
-def _subject(step: Step) -> object:
-    return step.source.module if isinstance(step.source, Call) else step.source
-
-
 def _producer_names(topology: Topology, steps: list[Step]) -> dict[Value, str]:
     """``conv``; ``conv[1]`` for a layer's second call; ``split:1`` for a second output."""
     calls: dict[object, int] = {}
     names = {value: name for name, value in topology.inputs.items()}
-    count = [_subject(step) for step in steps]
+    count = [subject(step.source) for step in steps]
     for step in steps:
-        subject = _subject(step)
-        number = calls.get(subject, 0)
-        calls[subject] = number + 1
-        label = f"{step.name}[{number}]" if count.count(subject) > 1 else step.name
+        called = subject(step.source)
+        number = calls.get(called, 0)
+        calls[called] = number + 1
+        label = f"{step.name}[{number}]" if count.count(called) > 1 else step.name
         for position, value in step.outputs:
             names[value] = label if position == 0 else f"{label}:{position}"
     return names

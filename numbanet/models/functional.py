@@ -10,7 +10,7 @@ from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import Node, Value
 from numbanet.layers.module import Call, Module, origin_of
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.models.names import free_name, unique_names
+from numbanet.models.names import leaf_paths, name_leaves, unique_names
 from numbanet.ops.leaf import INPUT, VARIABLE, InputAttrs
 
 
@@ -80,6 +80,11 @@ def trace(inputs: Any, outputs: Any, known: Mapping[str, Module] | None = None) 
         If the outputs depend on an input that is not among ``inputs``.
     ArgumentError
         If something that is not a value is given, or names are not unique.
+
+    Notes
+    -----
+    Steps, and with them layers and their weights, are in Keras's order: by how many steps lie
+    between them and the outputs, then as a walk from the outputs meets them.
     """
     for leaf in flatten([inputs, outputs]):
         if not isinstance(leaf, Value):
@@ -91,7 +96,7 @@ def trace(inputs: Any, outputs: Any, known: Mapping[str, Module] | None = None) 
     starts, ends = flatten(inputs), flatten(outputs)
     if len(set(starts)) != len(starts):
         raise ArgumentError("a Model's inputs are different values", got=repr(starts))
-    sources = _walk_back(starts, ends)
+    sources = _by_depth(*_walk_back(starts, ends))
     layers = dict.fromkeys(s.module for s in sources if isinstance(s, Call))
     names = unique_names(layers, known or {})
     steps = _steps(sources, names, starts, ends)
@@ -110,11 +115,17 @@ def _source(value: Value) -> Source:
     return value.node if origin is None else origin.call
 
 
-def _walk_back(starts: list[Value], ends: list[Value]) -> list[Source]:
-    """The calls and nodes behind ``ends``, producers first; an iterative depth-first walk."""
+def _walk_back(
+    starts: list[Value], ends: list[Value]
+) -> tuple[list[Source], dict[object, int]]:
+    """The calls and nodes behind ``ends``, producers first, and when each layer was met.
+
+    An iterative depth-first walk.
+    """
     given = set(starts)
     done: set[Source] = set()
     order: list[Source] = []
+    met: dict[object, int] = {}
     for end in ends:
         # A frame is a value, who reads it, and whether its producers are done.
         stack: list[tuple[Value, str, bool]] = [(end, "the model's outputs", False)]
@@ -128,10 +139,29 @@ def _walk_back(starts: list[Value], ends: list[Value]) -> list[Source]:
                 order.append(source)
                 continue
             _refuse_missing_input(source, reader)
+            met.setdefault(subject(source), len(met))
             stack.append((value, reader, True))
             label = _label(source)
             stack.extend((each, label, False) for each in reversed(source.inputs))
-    return order
+    return order, met
+
+
+def _by_depth(order: list[Source], met: dict[object, int]) -> list[Source]:
+    """``order`` by decreasing distance from the outputs; a layer's calls pull each other up."""
+    depths = dict.fromkeys(order, 0)
+    of_subject: dict[object, int] = {}
+    for source in reversed(order):
+        depth = max(depths[source], of_subject.get(subject(source), 0))
+        depths[source] = of_subject[subject(source)] = depth
+        for producer in map(_source, source.inputs):
+            if producer in depths:
+                depths[producer] = max(depth + 1, depths[producer])
+    return sorted(order, key=lambda source: (-depths[source], met[subject(source)]))
+
+
+def subject(source: Source) -> object:
+    """What a step is a call of: a layer, or the op's node itself."""
+    return source.module if isinstance(source, Call) else source
 
 
 def _refuse_missing_input(source: Source, reader: str) -> None:
@@ -183,17 +213,14 @@ def _steps(
 
 
 def _input_names(inputs: Any) -> dict[str, Value]:
-    """Inputs by their dict's keys, else by their own names, else ``input``, ``input_1``, ..."""
-    if isinstance(inputs, dict):
-        return dict(inputs)
-    own = {value: _own_name(value) for value in flatten(inputs)}
-    taken = {name for name in own.values() if name}
-    if len(taken) < sum(bool(name) for name in own.values()):
-        raise ArgumentError("two inputs have one name", got=", ".join(own.values()))
-    names: dict[str, Value] = {}
-    for value, name in own.items():
-        names[name or free_name("input", {*taken, *names})] = value
-    return names
+    """Inputs by their place in a dict, else by their own names, else ``input``, ``input_1``"""
+    own = [_own_name(value) for value in flatten(inputs)]
+    paths = leaf_paths(inputs)
+    given = [name for name, path in zip(own, paths, strict=True) if name and not path]
+    if len(set(given)) < len(given):
+        raise ArgumentError("two inputs have one name", got=", ".join(given))
+    chosen = [path or name for path, name in zip(paths, own, strict=True)]
+    return dict(zip(name_leaves(chosen, "input"), flatten(inputs), strict=True))
 
 
 def _own_name(value: Value) -> str:
@@ -202,11 +229,8 @@ def _own_name(value: Value) -> str:
 
 
 def _output_names(outputs: Any, steps: tuple[Step, ...]) -> dict[str, Value]:
-    """Outputs by their dict's keys, else by the names of the layers they come from."""
-    if isinstance(outputs, dict):
-        return dict(outputs)
+    """Outputs by their place in a dict, else by the names of the layers they come from."""
     makers = {value: step.name for step in steps for _, value in step.outputs}
-    names: dict[str, Value] = {}
-    for value in flatten(outputs):
-        names[free_name(makers.get(value, "output"), names)] = value
-    return names
+    own = [makers.get(value, "output") for value in flatten(outputs)]
+    chosen = [path or name for path, name in zip(leaf_paths(outputs), own, strict=True)]
+    return dict(zip(name_leaves(chosen, "output"), flatten(outputs), strict=True))

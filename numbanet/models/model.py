@@ -13,14 +13,13 @@ from numbanet import optimizers
 from numbanet.arrays import inputs as arrays
 from numbanet.errors import ArgumentError
 from numbanet.initializers import draw_seed
-from numbanet.ir import TensorType, Value
 from numbanet.layers.embedding import Embedding
-from numbanet.layers.module import Module, is_size, unbuilt_on_error, walk
-from numbanet.layers.structure import flatten, map_leaves
+from numbanet.layers.module import is_size, unbuilt_on_error, walk
+from numbanet.layers.structure import map_leaves
 from numbanet.models.callbacks import Callback
 from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
-from numbanet.models.functional import Topology, trace
+from numbanet.models.files import Filed
 from numbanet.models.history import History
 from numbanet.arrays.ids import check_ids
 from numbanet.models.objective import (
@@ -32,9 +31,9 @@ from numbanet.models.objective import (
 )
 from numbanet.models.predictor import Predictor
 from numbanet.models.progress import Progress, Verbosity, show
-from numbanet.models.signature import Signature, input_types, make_signature
+from numbanet.models.signature import Signature, input_types
+from numbanet.models.structure import Structured
 from numbanet.models.trainer import DataSet, Trainer
-from numbanet.ops.leaf import input_value
 from numbanet.optimizers import Optimizer, OptimizerLike
 from numbanet.plan.program import Program
 from numbanet.runtime import get_device
@@ -54,7 +53,7 @@ class Compiled:
     device: Device
 
 
-class Model(Module):
+class Model(Filed, Structured):
     """A model of one or several inputs and outputs.
 
     Either what lies between ``inputs`` and ``outputs``, or a subclass with a ``forward``.
@@ -82,91 +81,18 @@ class Model(Module):
         self, inputs: Any = None, outputs: Any = None, name: str | None = None
     ) -> None:
         super().__init__(name)
-        self._topology: Topology | None = None
-        self._signature: Signature | None = None
         self._compiled: Compiled | None = None
         self._trainer: Trainer | None = None
         self._predictor: Predictor | None = None
-        self._trained: list[str] = []
+        self._trained: tuple[list[str], list[str]] | None = None
         if (inputs is None) != (outputs is None):
             raise ArgumentError("a Model takes both inputs and outputs, or neither")
         if inputs is not None:
-            self._set_topology(trace(inputs, outputs), outputs)
-        elif type(self).forward is Model.forward:
+            self._connect(inputs, outputs)
+        elif type(self).forward is Structured.forward:
             raise ArgumentError(
                 "a Model needs inputs and outputs", mend="Or subclass it and write forward()"
             )
-
-    def _set_topology(self, topology: Topology, outputs: Any) -> None:
-        self._topology = topology
-        names = list(topology.outputs)
-        self._signature = make_signature(topology.inputs, outputs, names)
-
-    # Structure.
-
-    def submodules(self) -> dict[str, Module]:
-        """The layers by name."""
-        return super().submodules() if self._topology is None else self._topology.layers
-
-    @property
-    def layers(self) -> list[Module]:
-        """The layers, in order."""
-        return list(self.submodules().values())
-
-    def __getitem__(self, name: str) -> Module:
-        """The layer of this name."""
-        found = self.submodules()
-        if name not in found:
-            raise ArgumentError(f"no layer {name!r}", expected=", ".join(found) or "no layers")
-        return found[name]
-
-    @property
-    def topology(self) -> Topology | None:
-        """The recorded steps of a functional model; None for others."""
-        return self._topology
-
-    @property
-    def signature(self) -> Signature:
-        """Inputs and outputs by name, with the batch size unknown.
-
-        Raises
-        ------
-        ArgumentError
-            If no data has shown yet what the inputs are.
-        """
-        if self._signature is None:
-            raise ArgumentError(
-                f"{self.label} does not know its inputs yet",
-                mend="Start it with Input(shape), or call fit() or predict() on data first",
-            )
-        return self._signature
-
-    def forward(self, *args: Any) -> Any:
-        """Record all layers on new values, given as the model's inputs were."""
-        if self._topology is None:
-            raise NotImplementedError(f"{type(self).__name__} does not implement forward()")
-        names = list(self._topology.inputs)
-        given = args[0] if len(args) == 1 and isinstance(args[0], dict) else flatten(list(args))
-        if (isinstance(given, dict) and set(given) != set(names)) or len(given) != len(names):
-            raise ArgumentError(
-                f"{self.label} takes {len(names)} input(s)",
-                got=str(len(given)),
-                expected=", ".join(names),
-            )
-        ordered = [given[name] for name in names] if isinstance(given, dict) else given
-        outputs = dict(zip(self._topology.outputs, self._topology.record(ordered), strict=True))
-        return map_leaves(lambda name: outputs[name], self.signature.structure)
-
-    def record_on(self, inputs: Mapping[str, Value]) -> dict[str, Value]:
-        """Record the model on values by input name; its outputs by name."""
-        outputs = flatten(self.record(*inputs.values()))
-        return dict(zip(self.signature.outputs, outputs, strict=True))
-
-    def _settle(self, types: Mapping[str, TensorType]) -> None:
-        """Record once on inputs of these types, so that parameters and outputs are known."""
-        inputs = {name: input_value(name, t.shape, t.dtype) for name, t in types.items()}
-        with unbuilt_on_error(self):
-            self._signature = make_signature(inputs, self.record(*inputs.values()))
 
     # Training.
 
@@ -366,16 +292,17 @@ class Model(Module):
             return
         takes_ids = any(isinstance(each, Embedding) for _, each in walk(self))
         types = input_types(x, takes_ids=takes_ids)
+        structure = {name: name for name in types} if isinstance(x, Mapping) else None
         with unbuilt_on_error(self):
             try:
-                self._settle(types)
+                self.settle(types, structure)
                 yield
             except Exception:
                 self._signature = None
                 raise
 
     def _inputs(self, x: Any) -> dict[str, np.ndarray]:
-        inputs = arrays.inputs(x, self.signature.inputs)
+        inputs = arrays.inputs(self.signature.named_inputs(x), self.signature.inputs)
         check_ids(inputs, self.signature.id_limits)
         return inputs
 
@@ -384,7 +311,10 @@ class Model(Module):
         with self._settled_by(x):
             inputs = self._inputs(x)
             objective = _objective(compiled, self.signature)
-            return DataSet(inputs, objective.prepare(y, self.signature.outputs))
+            return DataSet(
+                inputs,
+                objective.prepare(self.signature.named_outputs(y), self.signature.outputs),
+            )
 
     def _validation_set(self, data: Any) -> DataSet | None:
         if data is None:
@@ -396,7 +326,8 @@ class Model(Module):
     def _current_trainer(self) -> Trainer:
         """The trainer, made anew if layers were frozen or thawed since the last time."""
         compiled = self._need_compiled()
-        trainable = list(self.trainable_variables())
+        # A frozen layer may also compute something else: normalisation does.
+        trainable = list(self.trainable_variables()), self.frozen()
         if self._trainer is None or trainable != self._trained:
             objective = _objective(compiled, self.signature)
             self._trainer = Trainer(self, objective, compiled.optimizer, compiled.device)

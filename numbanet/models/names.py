@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from numbanet.errors import ArgumentError
 from numbanet.layers.module import Module
@@ -43,3 +44,28 @@ def free_name(base: str, taken: Container[str]) -> str:
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def leaf_paths(structure: Any, path: str = "") -> list[str]:
+    """Where each leaf lies below a dict: ``{"box": [a, b], "class": c}`` gives ``box_0``,
+    ``box_1`` and ``class``; ``""`` of leaves in no dict."""
+    if isinstance(structure, Mapping):
+        parts = [
+            (f"{path}_{key}" if path else str(key), part) for key, part in structure.items()
+        ]
+    elif isinstance(structure, list | tuple):
+        parts = [(f"{path}_{i}" if path else "", part) for i, part in enumerate(structure)]
+    else:
+        return [path]
+    return [found for below, part in parts for found in leaf_paths(part, below)]
+
+
+def name_leaves(wanted: Sequence[str], base: str) -> list[str]:
+    """The wanted names made unique; ``base`` for those that are empty.
+
+    Wanted names are kept free for who wants them first.
+    """
+    names: list[str] = []
+    for name in wanted:
+        names.append(free_name(name or base, {*names, *([] if name else wanted)}))
+    return names

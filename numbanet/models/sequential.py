@@ -90,23 +90,51 @@ class Sequential(Model):
         return iter(self._layers.values())
 
     def __getitem__(self, key: int | slice | str) -> Any:
-        """A layer by position or name; a slice is a Sequential that shares its layers."""
+        """A layer by position or name; a slice is a Sequential that shares its layers.
+
+        A slice of names has both ends in it: ``model["conv1":"pool2"]``.
+        """
         if isinstance(key, str):
             return super().__getitem__(key)
         if isinstance(key, slice):
-            return self._sliced(key)
+            return self._sliced(self._positions(key))
         layers = list(self._layers.values())
         if not -len(layers) <= key < len(layers):
             raise IndexError(f"layer {key} of a Sequential of {len(layers)}")
         return layers[key]
 
+    def _positions(self, key: slice) -> slice:
+        """``key`` with positions for names."""
+        names = list(self._layers)
+        start, stop = key.start, key.stop
+        if isinstance(start, str):
+            start = names.index(self._held(start))
+        if isinstance(stop, str):
+            stop = names.index(self._held(stop)) + 1
+        return slice(start, stop, key.step)
+
+    def _held(self, name: str) -> str:
+        if name not in self._layers:
+            raise ArgumentError(f"no layer {name!r}", expected=", ".join(self._layers))
+        return name
+
     def _sliced(self, key: slice) -> Sequential:
         part = Sequential(dict(list(self._layers.items())[key]))
-        whole = slice(*key.indices(len(self._layers)))
-        if self._input is not None and part._layers and whole.start == 0 and whole.step == 1:
-            part._input = self._input
+        start, _, step = key.indices(len(self._layers))
+        if self._input is not None and part._layers and step == 1:
+            part._input = self._input_of(start)
             part._replace(part._layers)
         return part
+
+    def _input_of(self, position: int) -> TensorType | None:
+        """What the layer at ``position`` takes."""
+        if position == 0:
+            return self._input
+        before = list(self._layers)[position - 1]
+        outputs = [
+            v for step in self.traced().steps if step.name == before for _, v in step.outputs
+        ]
+        return outputs[0].type if len(outputs) == 1 else None
 
     def _new_name(self, layer: object, name: str | None, taken: Mapping[str, Module]) -> str:
         if not isinstance(layer, Module):
@@ -134,7 +162,7 @@ class Sequential(Model):
         self._layers = layers
         try:
             if self._input is not None and layers:
-                self._settle({"input": self._input})
+                self.settle({"input": self._input})
             else:
                 self._signature = None
         except Exception:
