@@ -276,7 +276,7 @@ class RNNCellBase(Module):
         """Draw the parameters anew."""
         _draw(self)
 
-    def _arguments(self, input: Tensor, hx: Any) -> tuple[Any, ...]:
+    def _operands(self, input: Tensor, hx: Any) -> tuple[Any, ...]:
         _check_input(self, input, (1, 2))
         return (input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
@@ -304,7 +304,7 @@ class RNNCell(RNNCellBase):
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """``[N, F]`` and a state ``[N, H]`` to the next state."""
         step = F.rnn_relu_cell if self.nonlinearity == "relu" else F.rnn_tanh_cell
-        return step(*self._arguments(input, hx))
+        return step(*self._operands(input, hx))
 
     def extra_repr(self) -> str:
         """The sizes, and the settings that are not the usual ones."""
@@ -329,7 +329,7 @@ class LSTMCell(RNNCellBase):
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """``[N, F]``, a state and a cell ``[N, H]`` to the next state and cell."""
-        return F.lstm_cell(*self._arguments(input, hx))
+        return F.lstm_cell(*self._operands(input, hx))
 
 
 class GRUCell(RNNCellBase):
@@ -347,7 +347,7 @@ class GRUCell(RNNCellBase):
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """``[N, F]`` and a state ``[N, H]`` to the next state."""
-        return F.gru_cell(*self._arguments(input, hx))
+        return F.gru_cell(*self._operands(input, hx))
 
 
 def _check_sizes(**sizes: int) -> None:

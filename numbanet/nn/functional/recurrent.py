@@ -1,8 +1,4 @@
-"""Recurrent networks: Elman's, LSTM and GRU, over a sequence or a step at a time.
-
-The steps of a sequence are recorded one after the other, so its length must be known. What does
-not depend on the state, the products of all inputs with their weights, is one product before.
-"""
+"""Recurrent networks: Elman's, LSTM and GRU, over a sequence or a step at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +9,16 @@ from numbanet import ops
 from numbanet.errors import ShapeError
 from numbanet.ir import Value
 from numbanet.nn.functional.dropout import dropout as drop
+from numbanet.ops.recurrent import (
+    Found,
+    State,
+    added,
+    gru,
+    lstm,
+    parts,
+    unroll,
+    zero_state,
+)
 from numbanet.tensors.dispatch import tensor_function
 
 
@@ -30,54 +36,38 @@ class Weights(NamedTuple):
     hr: Value | None = None
 
 
-Found = tuple[Value, ...]
-"""The hidden state ``[N, H]``, and an LSTM's cell."""
-State = tuple[Value | None, ...]
-"""The same before a step; None is a state of zeros."""
 Step = Callable[[Value, Weights, State], Found]
 
 
 def _elman(activation: Callable[[Value], Value]) -> Step:
     def step(x: Value, weights: Weights, state: State) -> Found:
-        return (activation(_added(x, _recurrent(weights, state[0]))),)
+        return (activation(added(x, _recurrent(weights, state[0]))),)
 
     return step
 
 
 def _lstm(x: Value, weights: Weights, state: State) -> Found:
-    """Hochreiter and Schmidhuber, 1997, with forget gates (Gers et al., 2000)."""
     hidden, cell = state
-    gates = _added(x, _recurrent(weights, hidden))
-    i, f, g, o = ops.split(gates, 4, -1)
-    new = ops.sigmoid(i) * ops.tanh(g)
-    if cell is not None:
-        new = ops.sigmoid(f) * cell + new
-    hidden = ops.sigmoid(o) * ops.tanh(new)
+    hidden, cell = lstm(added(x, _recurrent(weights, hidden)), cell)
     if weights.hr is not None:
         hidden = ops.matmul(hidden, weights.hr, transpose_b=True)
-    return hidden, new
+    return hidden, cell
 
 
 def _gru(x: Value, weights: Weights, state: State) -> Found:
-    """Cho et al., 2014, with the reset gate after the product, as cuDNN has it."""
+    """With the reset gate after the product, as cuDNN has it."""
     (hidden,) = state
     inner = _recurrent(weights, hidden)
-    inner = weights.bias_hh if inner is None else _added(inner, weights.bias_hh)
+    inner = weights.bias_hh if inner is None else added(inner, weights.bias_hh)
     x_r, x_z, x_n = ops.split(x, 3, -1)
-    if inner is None:
-        return ((1.0 - ops.sigmoid(x_z)) * ops.tanh(x_n),)
-    h_r, h_z, h_n = ops.split(inner, 3, -1)
-    reset, update = ops.sigmoid(x_r + h_r), ops.sigmoid(x_z + h_z)
-    new = ops.tanh(x_n + reset * h_n)
-    return (new + update * _added(-new, hidden),)
+    h_r, h_z, h_n = parts(inner, 3)
+    if h_n is not None:
+        h_n = ops.sigmoid(added(x_r, h_r)) * h_n
+    return (gru(added(x_n, h_n), added(x_z, h_z), hidden),)
 
 
 def _recurrent(weights: Weights, hidden: Value | None) -> Value | None:
     return None if hidden is None else ops.matmul(hidden, weights.hh, transpose_b=True)
-
-
-def _added(a: Value, b: Value | None) -> Value:
-    return a if b is None else a + b
 
 
 class Cell(NamedTuple):
@@ -101,8 +91,8 @@ CELLS = {
 def _project(cell: Cell, x: Value, weights: Weights) -> Value:
     """What the inputs ``[.., F]`` add to the gates, ``[.., G H]``."""
     product = ops.matmul(x, weights.ih, transpose_b=True)
-    product = _added(product, weights.bias_ih)
-    return product if cell.has_inner_bias else _added(product, weights.bias_hh)
+    product = added(product, weights.bias_ih)
+    return product if cell.has_inner_bias else added(product, weights.bias_hh)
 
 
 @tensor_function
@@ -187,33 +177,21 @@ def _run(
     cell: Cell, x: Value, weights: Weights, state: State, is_reverse: bool
 ) -> tuple[Value, Found]:
     """Outputs ``[T, N, H]`` of one direction of one layer, and its last state."""
-    steps = x.shape[0]
-    if not steps:
-        raise ShapeError(
-            "a recurrent network needs to know how many steps there are, one at least",
-            got=str(x.type),
-            expected="[T, N, F]",
-        )
-    if steps == 1:
-        state = _with_zeros(x.shape[1], weights, state)
-    gates = ops.split(_project(cell, x, weights), steps)
-    found: list[Found] = []
-    for gate in reversed(gates) if is_reverse else gates:
-        found.append(cell.step(ops.squeeze(gate, 0), weights, found[-1] if found else state))
-    outputs = [each[0] for each in (reversed(found) if is_reverse else found)]
-    return ops.stack(outputs), found[-1]
-
-
-def _with_zeros(batch: int | None, weights: Weights, state: State) -> State:
-    """Zeros where a state is None, so that ``hh`` has a gradient, of zeros, after one step."""
-    if batch is None:
-        return state
-    widths = (
-        weights.hh.type.shape[1],
-        (weights.hh if weights.hr is None else weights.hr).type.shape[1],
+    gates = _project(cell, x, weights)
+    if x.shape[0] == 1:
+        state = _with_zeros(ops.squeeze(gates, 0), weights, state)
+    run = unroll(
+        lambda gate, before: cell.step(gate, weights, before), gates, state, reverse=is_reverse
     )
+    return run.together(reverse=is_reverse), run.state
+
+
+def _with_zeros(gates: Value, weights: Weights, state: State) -> State:
+    """Zeros where a state is None, so that ``hh`` has a gradient, of zeros, after one step."""
+    last = weights.hh if weights.hr is None else weights.hr
+    widths = (weights.hh.type.sizes[1], last.type.sizes[1])
     return tuple(
-        ops.full((batch, width), 0, weights.hh.dtype) if each is None else each
+        zero_state(gates, width) if each is None else each
         for each, width in zip(state, widths, strict=False)
     )
 
@@ -225,8 +203,8 @@ def _cell(mode: str, input: Value, state: State, weights: Weights) -> Found:
         input = ops.expand_dims(input, 0)
         state = tuple(None if each is None else ops.expand_dims(each, 0) for each in state)
     cell = CELLS[mode]
-    state = _with_zeros(input.shape[0], weights, state)
-    found = cell.step(_project(cell, input, weights), weights, state)
+    gates = _project(cell, input, weights)
+    found = cell.step(gates, weights, _with_zeros(gates, weights, state))
     return tuple(ops.squeeze(each, 0) for each in found) if is_single else found
 
 
