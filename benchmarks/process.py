@@ -47,7 +47,7 @@ class Conditions:
     rounds: int
     budget: float
     patience: float
-    limit: float = 300.0
+    limit: float = 120.0
     is_quick: bool = False
 
 

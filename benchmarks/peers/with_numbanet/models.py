@@ -36,7 +36,7 @@ def build(
     given."""
     model = BUILDERS[type(workload.model)](workload.model, dropout)
     if weights is not None:
-        _set_weights(model, channels_last(weights, (0, 2, 3, 1)))
+        _set_weights(model, channels_last(weights, (2, 3, 1, 0)))
     if workload.optimizer == "adam":
         optimizer = nb.optimizers.Adam(workload.learning_rate, epsilon=1e-8)
     else:
