@@ -9,10 +9,12 @@ from numbanet.errors import DataError
 from numbanet.ir import TensorType
 
 
-def labels(y: object, type_: TensorType, classes: int, name: str) -> np.ndarray:
+def labels(
+    y: object, type_: TensorType, classes: int, name: str, ignored: int | None = None
+) -> np.ndarray:
     """Class labels as int64 in ``0 .. classes - 1``, of shape ``type_.shape``.
 
-    A column ``(n, 1)`` is taken for ``(n,)``.
+    A column ``(n, 1)`` is taken for ``(n,)``. The label ``ignored`` may be out of range.
 
     Raises
     ------
@@ -30,10 +32,11 @@ def labels(y: object, type_: TensorType, classes: int, name: str) -> np.ndarray:
             "loss='categorical_crossentropy'",
         )
     _check_shape(array, type_, name)
-    if array.size and not (array.min() >= 0 and array.max() < classes):
+    kept = array if ignored is None else array[array != ignored]
+    if kept.size and not (kept.min() >= 0 and kept.max() < classes):
         raise DataError(
             f"{name}: labels out of range",
-            got=f"{array.min()} .. {array.max()}",
+            got=f"{kept.min()} .. {kept.max()}",
             expected=f"0 .. {classes - 1}, as the output has {classes} classes",
         )
     return np.ascontiguousarray(array, dtype=np.int64)
@@ -46,6 +49,18 @@ def numbers(y: object, type_: TensorType, name: str) -> np.ndarray:
         array = array[..., None]
     _check_shape(array, type_, name)
     return to_type(array, type_.dtype, name)
+
+
+def any_numbers(y: object, prediction: TensorType, name: str) -> np.ndarray:
+    """Targets of any shape in the prediction's dtype, for a loss that may take any.
+
+    As in `numbers`, ``(n,)`` becomes a column if the prediction is one: broadcasting would
+    pair every target with every prediction.
+    """
+    array = as_array(y, name)
+    if array.ndim == prediction.rank - 1 and prediction.shape[-1] == 1:
+        array = array[..., None]
+    return to_type(array, prediction.dtype, name)
 
 
 def probabilities(y: object, type_: TensorType, name: str) -> np.ndarray:

@@ -93,7 +93,7 @@ class Objective:
         start = 1
         for _, name, metric in self._meters():
             end = start + metric.width
-            found[name] = metric.result(sums[start:end], samples)
+            found[name] = metric.finish(sums[start:end], samples)
             start = end
         return found
 

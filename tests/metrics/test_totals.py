@@ -24,10 +24,15 @@ CASES: dict[str, tuple[Metric, Array, Array, float]] = {
     "sparse": (metrics.SparseCategoricalAccuracy(), LABELS, SCORES, RIGHT),
     "categorical": (metrics.CategoricalAccuracy(), ONE_HOT, SCORES, RIGHT),
     "binary": (metrics.BinaryAccuracy(), BITS, YES, ((YES > 0.5) == BITS).mean()),
-    "threshold": (metrics.BinaryAccuracy(0.2), BITS, YES, ((YES > 0.2) == BITS).mean()),
-    "accuracy of labels": (metrics.Accuracy(), LABELS, SCORES, RIGHT),
-    "accuracy of one-hot": (metrics.Accuracy(), ONE_HOT, SCORES, RIGHT),
-    "accuracy of bits": (metrics.Accuracy(), BITS, YES, ((YES > 0.5) == BITS).mean()),
+    "threshold": (
+        metrics.BinaryAccuracy(threshold=0.2),
+        BITS,
+        YES,
+        ((YES > 0.2) == BITS).mean(),
+    ),
+    "accuracy of labels": (metrics.get("accuracy"), LABELS, SCORES, RIGHT),
+    "accuracy of one-hot": (metrics.get("accuracy"), ONE_HOT, SCORES, RIGHT),
+    "accuracy of bits": (metrics.get("accuracy"), BITS, YES, ((YES > 0.5) == BITS).mean()),
     "squared": (metrics.get("mse"), ONE_HOT, SCORES, ((SCORES - ONE_HOT) ** 2).mean()),
     "absolute": (metrics.get("mae"), ONE_HOT, SCORES, np.abs(SCORES - ONE_HOT).mean()),
 }
@@ -42,7 +47,7 @@ def test_batches_add_up(name: str) -> None:
         y_true = ops.input_value("t", t.shape, DType.of(t.dtype))
         y_pred = ops.input_value("p", p.shape, DType.FLOAT64)
         sums += evaluate(metric.totals(y_true, y_pred), {y_true: t, y_pred: p})
-    assert metric.result(list(sums), 7) == pytest.approx(expected)
+    assert metric.finish(list(sums), 7) == pytest.approx(expected)
 
 
 def test_names() -> None:
