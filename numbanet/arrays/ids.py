@@ -71,11 +71,16 @@ def _sources(ids: Value, names: Mapping[Value, str]) -> list[tuple[str, int | No
     return found
 
 
+def _largest(ids: np.ndarray) -> int:
+    """The largest id, where negative ones count as very large: one pass finds both ends."""
+    return int(ids.view(f"u{ids.itemsize}").max())
+
+
 def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:
     """Raise DataError if an id is out of its range."""
     for name, limit in limits.items():
         array = arrays[name]
-        if not array.size or (array.min() >= 0 and array.max() < limit.rows):
+        if not array.size or _largest(array) < limit.rows:
             continue
         wrong = array[((array < 0) | (array >= limit.rows)) & (array != limit.ignored)]
         if wrong.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class DType(enum.Enum):
     UINT8 = "uint8"
     BOOL = "bool"
 
-    @property
+    @cached_property
     def numpy(self) -> np.dtype:
         return np.dtype(self.value)
 

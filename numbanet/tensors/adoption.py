@@ -12,28 +12,13 @@ from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import Record, Trace
 
 
-def retire(tensor: Tensor) -> None:
-    """Make a leaf of a result that has numbers and through which no gradient can go.
-
-    That is so once it was differentiated, or once a variable that it was computed from has
-    changed.
-    """
-    trace = tensor.trace
-    if trace is None or tensor.numbers is None:
-        return
-    if tensor.slot in trace.freed or _is_stale(trace, _needed(trace, tensor.slot)):
-        tensor.is_result = False
-        tensor.is_spent = tensor.requires_grad
-        tensor.trace = None
-
-
 def adopt(tensor: Tensor, trace: Trace) -> None:
     """Record in ``trace`` the calls behind ``tensor``, which belongs to another one."""
     source = tensor.trace
     if source is None:
         return
-    needed = _needed(source, tensor.slot)
-    if _is_stale(source, needed):
+    needed = source.needed(tensor.slot)
+    if source.is_stale(needed):
         raise GraphError(
             "a tensor is needed that was computed from variables which have changed since",
             mend="Read it, for example with detach().numpy(), before they change",
@@ -42,7 +27,7 @@ def adopt(tensor: Tensor, trace: Trace) -> None:
         slot: source.leaves[slot] for slot in needed if slot in source.leaves
     }
     for record in source.record.path():
-        if record.call is not None and _results(record) & needed:
+        if record.call is not None and not needed.isdisjoint(record.result_slots):
             _repeat(record, known, source)
     tensor.trace, tensor.slot = trace, known[tensor.slot].slot
     trace.results.append((tensor.slot, weakref.ref(tensor)))
@@ -63,27 +48,5 @@ def _repeat(record: Record, known: dict[int, Tensor], source: Trace) -> None:
         random = record.parent.random
     with set_grad_enabled(made.grad):
         returned = call(made.function, [made.function, made], tensors, args, kwargs, random)
-    start = record.first + len(record.leaves)
-    known.update(enumerate(tensors_of([returned]), start))
+    known.update(zip(record.result_slots, tensors_of([returned]), strict=True))
 
-
-def _results(record: Record) -> set[int]:
-    return set(range(record.first + len(record.leaves), record.end))
-
-
-def _needed(trace: Trace, slot: int) -> set[int]:
-    """Slots of everything that ``slot`` is computed from, and itself."""
-    needed = {slot}
-    for record in reversed(list(trace.record.path())):
-        if record.call is not None and _results(record) & needed:
-            needed.update(record.call.tensors)
-    return needed
-
-
-def _is_stale(trace: Trace, slots: set[int]) -> bool:
-    """Whether a variable among ``slots`` has changed since it was read."""
-    for slot in slots & trace.versions.keys():
-        variable = trace.leaves[slot].variable
-        if variable is not None and variable.version != trace.versions[slot]:
-            return True
-    return False

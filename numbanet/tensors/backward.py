@@ -8,7 +8,6 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import GraphError, ShapeError
 from numbanet.ir import Value, topological
-from numbanet.tensors.adoption import retire
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.modes import no_grad
 from numbanet.tensors.program import check_versions
@@ -20,9 +19,9 @@ from numbanet.tensors.trace import STATE, Call, Record, Trace, leaf_type
 def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
     """See `Tensor.backward`."""
     _check(tensor, gradient)
-    if tensor.is_result:
-        retire(tensor)
-    if not tensor.is_result:
+    if tensor.trace is not None and tensor.is_result and tensor.numbers is not None:
+        tensor.trace.retire(tensor)
+    if not tensor.is_result or tensor.is_spent:
         _reach_leaf(tensor, gradient)
         return
     trace = tensor.trace
@@ -35,7 +34,8 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
     if record is None:
         record = _record(trace, tensor.slot, seeds, first, retain_graph)
         trace.record.following[key] = record
-    if record.freed & trace.freed or any(_is_spent(trace, slot) for slot in record.targets):
+    is_gone = trace.freed and record.freed & trace.freed
+    if is_gone or any(_is_spent(trace, slot) for slot in record.targets):
         raise GraphError(
             "this tensor's graph was differentiated before, and is gone",
             mend="Call backward(retain_graph=True) the first time",
@@ -86,8 +86,11 @@ def _reach_leaf(tensor: Tensor, gradient: Tensor | None) -> None:
 
 
 def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
+    if tensor.grad is None:
+        tensor.grad = gradient
+        return
     with no_grad():
-        tensor.grad = gradient if tensor.grad is None else _sum(tensor.grad, gradient)
+        tensor.grad = _sum(tensor.grad, gradient)
 
 
 def _key(gradient: Tensor | None) -> tuple[object, ...]:
@@ -118,7 +121,7 @@ def _record(
     leaves = [leaf_value(trace.leaves[each], each) for each in range(first, trace.count)]
     values = [*parent.values(), *leaves]
     loss = values[slot]
-    reached = {value for node in topological([loss]) for value in node.outputs}
+    reached = _reached(loss)
     wanted = {each for each, leaf in trace.leaves.items() if leaf.requires_grad}
     wanted |= trace.retained.keys()
     targets = tuple(each for each in sorted(wanted) if values[each] in reached)
@@ -139,6 +142,21 @@ def _record(
         targets=targets,
         freed=frozenset(_results(parent, reached)),
     )
+
+
+def _reached(loss: Value) -> set[Value]:
+    """What gradients of ``loss`` flow to, or through."""
+    reached = {loss}
+    stack = [loss.node]
+    while stack:
+        node = stack.pop()
+        if node.op.name == "stop_gradient":
+            continue
+        for value in node.inputs:
+            if value.dtype.is_floating and value not in reached:
+                reached.add(value)
+                stack.append(value.node)
+    return reached
 
 
 def _slots(values: list[Value], among: set[Value]) -> list[int]:

@@ -73,7 +73,7 @@ def finish(trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
     """Note that a program of ``trace`` ran and computed ``wanted``."""
     trace.is_executed = True
     for _, tensor in wanted:
-        if not tensor.requires_grad:
+        if not tensor.requires_grad or tensor.is_spent:
             tensor.is_result = False
             tensor.trace = None
     for variable in trace.mutated:
@@ -132,6 +132,7 @@ def replace(tensor: Tensor, new: Tensor) -> None:
         tensor.trace, tensor.slot = new.trace, new.slot
         tensor.numbers, tensor.is_result = None, True
         tensor.requires_grad, tensor.function = new.requires_grad, new.function
+        tensor.is_spent = new.is_spent
         new.trace.results.append((new.slot, weakref.ref(tensor)))
     else:
         tensor.numbers = new.array().copy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from numbanet.state.linking import Leaves
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.flush import device, finish
 from numbanet.tensors.modes import no_grad
-from numbanet.tensors.program import LoadedProgram, Moves, Step, load
+from numbanet.tensors.program import Moves, Step, load
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import STATE, Trace
 
@@ -42,6 +43,17 @@ class Group(Protocol):
 
     partitions: list[Partition]
     """Kept here from step to step; empty at first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """A rule, the names of its hyperparameters, and which of these are constants.
+
+    One object stands for the same settings each time, so that it can be a key.
+    """
+
+    rule: Rule
+    names: tuple[str, ...]
 
 
 class Partition:
@@ -84,6 +96,9 @@ class Partition:
             for name, each in self.slots.items()
         }
         self._shown: list[weakref.ref[Tensor]] = []
+        self._settings: dict[object, Settings] = {}
+        self._last: tuple[Rule, Mapping[str, float], Settings] | None = None
+        self._moves = FlatState.moves
 
     @classmethod
     def fresh(
@@ -116,15 +131,27 @@ class Partition:
 
     def adopt(self) -> None:
         """Take over what has moved elsewhere since the last step."""
+        if self._moves == FlatState.moves:
+            return
         for state in (self.state, self.gradient_state, *self.slot_states.values()):
             state.adopt()
+        self._moves = FlatState.moves
 
-    def set_numbers(self, numbers: Mapping[str, float]) -> tuple[object, ...]:
-        """Note the hyperparameters of this step; what of them a program depends on.
+    def settings(self, rule: Rule, numbers: Mapping[str, float]) -> Settings:
+        """Note the hyperparameters of this step; what of it a program depends on.
 
         The learning rate, and what changes from step to step, is state that programs read; all
-        else is a constant in them.
+        else is a constant in them. The same mapping holds the same numbers: who changes one
+        passes another.
         """
+        if self._last is not None and self._last[0] is rule and self._last[1] is numbers:
+            return self._last[2]
+        key = (rule, self._set_numbers(numbers))
+        found = self._settings.setdefault(key, Settings(rule, tuple(numbers)))
+        self._last = (rule, numbers, found)
+        return found
+
+    def _set_numbers(self, numbers: Mapping[str, float]) -> tuple[object, ...]:
         for name, number in numbers.items():
             if name in self.hyper:
                 if self.constants[name] != number:
@@ -137,7 +164,7 @@ class Partition:
         )
 
     def updates(
-        self, rule: Rule, names: Sequence[str], gradients: Sequence[Value], leaves: Leaves
+        self, settings: Settings, gradients: Sequence[Value], leaves: Leaves
     ) -> list[Update]:
         """One step on flat values."""
         state = self.state
@@ -151,7 +178,7 @@ class Partition:
                 name: leaves.of(self.hyper[name])
                 if name in self.hyper
                 else self.constants[name]
-                for name in names
+                for name in settings.names
             },
             tuple(state.segments.values()),
         )
@@ -160,7 +187,7 @@ class Partition:
             **self.scalars,
         }
         old = {name: leaves.of(variable) for name, variable in variables.items()}
-        moved, new = rule.update(flat, gradient, old, hyper)
+        moved, new = settings.rule.update(flat, gradient, old, hyper)
         return [
             Update(flat, moved),
             Update(leaves.of(self.gradient_state.flat), gradient),
@@ -178,10 +205,13 @@ class Partition:
     def show_gradients(self) -> None:
         """Let the parameters' gradients show where the program wrote them."""
         self._shown = []
-        for param, gradient in zip(self.params, self.gradients, strict=True):
+        for param, variable in zip(self.params, self.gradients, strict=True):
             _variable(param).version += 1
-            _gradient(param)._show(gradient, param.layout)
-            self._shown.append(weakref.ref(_gradient(param)))
+            gradient = _gradient(param)
+            gradient.variable, gradient.layout = variable, param.layout
+            gradient.trace = gradient.numbers = None
+            gradient.is_result, gradient.slot = False, -1
+            self._shown.append(weakref.ref(gradient))
 
 
 def step(groups: Sequence[Group]) -> None:
@@ -192,37 +222,38 @@ def step(groups: Sequence[Group]) -> None:
     parts = [(group, each) for group in groups for each in _partitions(group)]
     if not parts:
         return
-    trace = _trace_of([part for _, part in parts])
-    settings = [part.set_numbers(group.numbers) for group, part in parts]
-    gradients = tuple(
-        (trace.slot_of(param.grad), param.layout)  # type: ignore[arg-type]
-        for _, part in parts
-        for param in part.params
-    )
-    consumed = {id(param.grad) for _, part in parts for param in part.params}
-    wanted = [(slot, t) for slot, t in trace.pending() if id(t) not in consumed]
-    slots = tuple(slot for slot, _ in wanted)
-    for _, part in parts:
+    what = tuple((part, part.settings(group.rule, group.numbers)) for group, part in parts)
+    gradients = [_gradient(param) for part, _ in what for param in part.params]
+    trace = _trace_of(gradients)
+    slots = tuple(gradient.slot for gradient in gradients)
+    consumed = set(slots)
+    wanted = [(slot, tensor) for slot, tensor in trace.pending() if slot not in consumed]
+    for part, _ in what:
         part.keep_gradients()
         part.adopt()
-    what = tuple(
-        (part, group.rule, each) for (group, part), each in zip(parts, settings, strict=True)
-    )
+    asked = tuple(slot for slot, _ in wanted)
     mutated = tuple(trace.mutated.items())
-    key = ("step", what, gradients, slots, mutated, FlatState.moves, device())
-    program: LoadedProgram | None = trace.record.programs.get(key)
+    key = ("step", what, slots, asked, mutated, FlatState.moves, device())
+    program = trace.record.programs.get(key)
     if program is None:
-        added = Step(gradients, _moves(parts))  # type: ignore[arg-type]
-        program = load(trace.record, slots, trace.mutated, device(), added)
+        layouts = [param.layout for part, _ in what for param in part.params]
+        added = Step(tuple(zip(slots, layouts, strict=True)), _moves(what))
+        program = load(trace.record, asked, trace.mutated, device(), added)
         trace.record.programs[key] = program
     program.run(trace, wanted)
     finish(trace, wanted)
-    for _, part in parts:
+    for part, _ in what:
         part.show_gradients()
 
 
 def _partitions(group: Group) -> list[Partition]:
     """The partitions of the parameters that have gradients now."""
+    params = group.params
+    if len(group.partitions) == 1 and len(group.partitions[0].params) == len(params):
+        # All of one history, as they nearly always are.
+        have = [param.grad is not None for param in params]
+        if all(have):
+            return list(group.partitions)
     live = {id(param): param for param in group.params if param.grad is not None}
     kept: list[Partition] = []
     chosen: list[Partition] = []
@@ -247,16 +278,17 @@ def _partitions(group: Group) -> list[Partition]:
     return chosen
 
 
-def _trace_of(parts: Sequence[Partition]) -> Trace:
+def _trace_of(gradients: list[Tensor]) -> Trace:
     """The trace that knows all gradients; they are brought into one if need be."""
-    params = [param for part in parts for param in part.params]
     trace = STATE.trace
-    if trace is None or any(trace.slot_of(_gradient(p)) is None for p in params):
+    if trace is None or any(
+        each.trace is not trace or not each.is_result for each in gradients
+    ):
         with no_grad():
-            for param, gradient in zip(
-                params, _together([p.grad for p in params]), strict=True
-            ):
-                param.grad = gradient
+            for gradient, here in zip(gradients, _together(gradients), strict=True):
+                gradient.trace, gradient.slot = here.trace, here.slot
+                gradient.variable = gradient.numbers = None
+                gradient.is_result = True
         assert STATE.trace is not None
         trace = STATE.trace
     return trace
@@ -268,15 +300,13 @@ def _together(gradients: Any) -> Any:
     return tuple(ops.stop_gradient(gradient) for gradient in gradients)
 
 
-def _moves(parts: Sequence[tuple[Group, Partition]]) -> Moves:
-    rules = [(part, group.rule, tuple(group.numbers)) for group, part in parts]
-
+def _moves(what: Sequence[tuple[Partition, Settings]]) -> Moves:
     def moves(gradients: Sequence[Value], leaves: Leaves) -> list[Update]:
         rest = iter(gradients)
         return [
             update
-            for part, rule, names in rules
-            for update in part.updates(rule, names, [next(rest) for _ in part.params], leaves)
+            for part, settings in what
+            for update in part.updates(settings, [next(rest) for _ in part.params], leaves)
         ]
 
     return moves

@@ -28,11 +28,16 @@ Moves = Callable[[Sequence[Value], Leaves], list[Update]]
 class Reading:
     """An output of a program's last run, while nobody has read it."""
 
-    executable: Executable
+    program: LoadedProgram
     name: str
 
     def read(self) -> np.ndarray:
-        return self.executable.output(self.name)
+        return self.program.executable.output(self.name)
+
+    def give(self, tensor: Tensor) -> None:
+        """Let ``tensor`` have these numbers, too."""
+        tensor.numbers = self
+        self.program.readers.append(weakref.ref(tensor))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +91,7 @@ class LoadedProgram:
             self.executable.bind(name, array)
         self.executable.run()
         for slot, tensor in wanted:
-            tensor.numbers = Reading(self.executable, self.outputs[slot])
-            self.readers.append(weakref.ref(tensor))
+            Reading(self, self.outputs[slot]).give(tensor)
         for variable, name in self.assigned.items():
             variable.store(self.executable.output(name))
 

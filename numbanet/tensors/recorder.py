@@ -14,6 +14,7 @@ from numbanet.ops.leaf import constant, input_value
 from numbanet.ops.random import random_source
 from numbanet.tensors.arguments import PLACEHOLDER, substitute
 from numbanet.tensors.modes import MODES
+from numbanet.tensors.replay import make_guard
 from numbanet.tensors.symbolic import variable_leaf
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import Call, Record, Trace, leaf_type
@@ -59,11 +60,12 @@ def call(
                 f"{function.__name__}() with such an argument: {error}"
             ) from error
         raise
+    previous = trace.record
+    if random is None and (previous.again is None or previous.again.record is not record):
+        previous.again = make_guard(previous, record, args, kwargs, trace)
     results = trace.advance(record)
     if record.is_view:
         tensors[0].add_views(results)
-    for result in results:
-        result.function = function.__name__
     return record.restore(results)
 
 
@@ -102,7 +104,8 @@ def _record(trace: Trace, made: Call, tensors: list[Tensor], new: Iterable[int])
             **{name: substitute(each, inputs) for name, each in made.kwargs.items()},
         )
     results, restore = flatten_results(returned)
-    needs = any(tensor.requires_grad for tensor in tensors)
+    moving = [tensor for tensor in tensors if tensor.requires_grad]
+    needs = bool(moving)
     detaches = getattr(made.function, "detaches", False) or not made.grad
     if needs and detaches:
         results = [ops.stop_gradient(v) if v.dtype.is_floating else v for v in results]
@@ -127,6 +130,7 @@ def _record(trace: Trace, made: Call, tensors: list[Tensor], new: Iterable[int])
         random=parent.random if made.random is not None else source.taken,
         brings_seed=source.is_new,
         is_view=getattr(made.function, "is_view", False),
+        is_spent=needs and all(tensor.is_spent for tensor in moving),
     )
 
 

@@ -47,7 +47,7 @@ class Tensor:
     is_result: bool = False
     """Whether its numbers or its gradient need the recorded operations behind it."""
     is_spent: bool = False
-    """A leaf that was a result, and whose operations are gone: no gradient flows through."""
+    """Of a result whose operations are gone, or were on such: no gradient flows through."""
     numbers: Any = None
     """An array; or a reading, an output of a program that nobody has read yet; or None."""
     variable: Variable | None = None
@@ -134,7 +134,7 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Whether no operation with a gradient is behind it."""
-        return not (self.is_result and self.requires_grad)
+        return not (self.requires_grad and (self.is_result or self.is_spent))
 
     @property
     def grad_fn(self) -> str | None:
@@ -314,11 +314,17 @@ class Tensor:
     def _alias(self) -> Tensor:
         if self.variable is not None:
             return Tensor.of_variable(self.variable, self.layout)
-        if self.is_result or self.value is not None:
+        if self.numbers is None:
             from numbanet.tensors.functions.detaching import detached
 
             return detached(self)
-        alias = Tensor.wrap(self.array())
+        alias = Tensor.__new__(Tensor)
+        alias.tensor_type = self.tensor_type
+        if isinstance(self.numbers, np.ndarray):
+            alias.numbers = self.numbers
+        else:
+            # Nobody has read them yet, and nobody may have to.
+            cast("Reading", self.numbers).give(alias)
         alias.is_view = True
         self.add_views([alias])
         return alias

@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from numbanet.ir import TensorType, Value, Variable
 
 if TYPE_CHECKING:
     from numbanet.tensors.program import LoadedProgram
+    from numbanet.tensors.replay import Guard
     from numbanet.tensors.tensor import Tensor
 
 
@@ -43,7 +45,7 @@ class Call:
     random: int | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Record:
     """A call, found by the calls before it and by its own arguments.
 
@@ -60,6 +62,8 @@ class Record:
         Results as the call returns them, out of a list of tensors.
     random : int
         Number of random states taken so far; the first brings the trace's seed, a last leaf.
+    is_spent : bool
+        Whether the gradients of its results could only go to leaves that are spent.
     targets : tuple of int
         Of a backward call: the slots whose gradients its results are.
     freed : frozenset of int
@@ -68,6 +72,8 @@ class Record:
         The records that were seen to come next, by key.
     programs : dict
         What was compiled at this point, by what was asked for.
+    again : Guard or None
+        The call that came next last time.
     """
 
     parent: Record | None = None
@@ -80,15 +86,45 @@ class Record:
     random: int = 0
     brings_seed: bool = False
     is_view: bool = False
+    is_spent: bool = False
     targets: tuple[int, ...] = ()
     freed: frozenset[int] = frozenset()
     following: dict[Any, Record] = field(default_factory=dict)
     programs: dict[Any, LoadedProgram] = field(default_factory=dict)
+    again: Guard | None = None
 
-    @property
+    @cached_property
+    def templates(self) -> tuple[tuple[int, dict[str, Any]], ...]:
+        """The slot and the attributes that each result starts with."""
+        start = self.first + len(self.leaves)
+        name = "" if self.call is None else self.call.function.__name__
+        return tuple(
+            (
+                start + i,
+                {
+                    "tensor_type": value.type,
+                    "slot": start + i,
+                    "is_result": True,
+                    "requires_grad": requires_grad,
+                    "is_view": self.is_view,
+                    "is_spent": self.is_spent and requires_grad,
+                    "function": name,
+                },
+            )
+            for i, (value, requires_grad) in enumerate(
+                zip(self.results, self.requires_grad, strict=True)
+            )
+        )
+
+    @cached_property
     def end(self) -> int:
         """Number of slots with its own."""
         return self.first + len(self.leaves) + len(self.results)
+
+    @property
+    def result_slots(self) -> range:
+        """The slots of its results."""
+        return range(self.first + len(self.leaves), self.end)
 
     def path(self) -> Iterator[Record]:
         """This record and those before it, from the root on."""
@@ -183,23 +219,17 @@ class Trace:
         from numbanet.tensors.tensor import Tensor
 
         self.record = record
-        slot = record.first + len(record.leaves)
         if record.brings_seed:
             self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
-            self.add_leaf(self.seed, slot - 1)
+            self.add_leaf(self.seed, record.first + len(record.leaves) - 1)
         tensors: list[Tensor] = []
-        for value, requires_grad in zip(record.results, record.requires_grad, strict=True):
+        for slot, attributes in record.templates:
             tensor = Tensor.__new__(Tensor)
-            tensor.tensor_type = value.type
-            tensor.trace, tensor.slot = self, slot
-            tensor.is_result = True
-            tensor.requires_grad = requires_grad
-            if record.is_view:
-                tensor.is_view = True
+            tensor.__dict__.update(attributes)
+            tensor.trace = self
             self.results.append((slot, weakref.ref(tensor)))
             tensors.append(tensor)
-            slot += 1
-        self.count = slot
+        self.count = record.end
         return tensors
 
     def pending(self) -> list[tuple[int, Tensor]]:
@@ -214,7 +244,34 @@ class Trace:
 
     def is_settleable(self, tensor: Tensor) -> bool:
         """Whether numbers are all that a result is good for: no gradient goes through it."""
-        return not tensor.requires_grad or tensor.slot in self.freed
+        return not tensor.requires_grad or tensor.is_spent or tensor.slot in self.freed
+
+    def retire(self, tensor: Tensor) -> None:
+        """Make a leaf of a result with numbers, if no gradient can go through it.
+
+        None can once it was differentiated, or once a variable that it was computed from has
+        changed.
+        """
+        if tensor.slot in self.freed or self.is_stale(self.needed(tensor.slot)):
+            tensor.is_result = False
+            tensor.is_spent = tensor.requires_grad
+            tensor.trace = None
+
+    def needed(self, slot: int) -> set[int]:
+        """Slots of everything that ``slot`` is computed from, and itself."""
+        needed = {slot}
+        for record in reversed(list(self.record.path())):
+            if record.call is not None and not needed.isdisjoint(record.result_slots):
+                needed.update(record.call.tensors)
+        return needed
+
+    def is_stale(self, slots: set[int]) -> bool:
+        """Whether a variable among ``slots`` has changed since it was read."""
+        for slot in slots & self.versions.keys():
+            variable = self.leaves[slot].variable
+            if variable is not None and variable.version != self.versions[slot]:
+                return True
+        return False
 
 
 class _State(threading.local):
@@ -230,4 +287,4 @@ def leaf_type(tensor: Tensor) -> tuple[object, ...]:
     if tensor.variable is not None:
         return (tensor.variable, tensor.layout, tensor.requires_grad)
     type_: TensorType = tensor.tensor_type
-    return (type_.shape, type_.dtype.value, tensor.requires_grad)
+    return (type_.shape, type_.dtype.value, tensor.requires_grad, tensor.is_spent)

@@ -22,6 +22,10 @@ def trace_for(function: Callable[..., Any], tensors: list[Tensor]) -> Trace:
     strangers: list[Tensor] = []
     for tensor in tensors:
         if tensor.is_result:
+            if tensor.numbers is not None and tensor.trace is not None:
+                tensor.trace.retire(tensor)
+                if not tensor.is_result:
+                    continue
             if tensor.trace is trace:
                 has_own = True
             else:
@@ -39,8 +43,9 @@ def trace_for(function: Callable[..., Any], tensors: list[Tensor]) -> Trace:
 
 def begin() -> Trace:
     """Leave the present trace, and begin another."""
-    if STATE.trace is not None:
-        leave(STATE.trace)
+    last, STATE.trace = STATE.trace, None
+    if last is not None:
+        leave(last)
     STATE.trace = Trace()
     return STATE.trace
 
@@ -70,15 +75,11 @@ def _first_function(trace: Trace) -> Callable[..., Any] | None:
 
 def _joined(trace: Trace | None, has_own: bool, strangers: list[Tensor]) -> Trace:
     """A trace that knows all ``strangers``: the first one's if the present one is over."""
-    from numbanet.tensors.adoption import adopt, retire
+    from numbanet.tensors.adoption import adopt
 
-    for tensor in strangers:
-        retire(tensor)
-    strangers = [tensor for tensor in strangers if tensor.is_result]
-    if trace is None or (trace.is_executed and not has_own and strangers):
-        home = strangers[0].trace if strangers else None
-        if home is None:
-            return begin()
+    if trace is None or (trace.is_executed and not has_own):
+        home = strangers[0].trace
+        assert home is not None
         STATE.trace = trace = home
     for tensor in strangers:
         if tensor.trace is not trace:
