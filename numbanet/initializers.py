@@ -7,6 +7,7 @@ of its own, so that a script builds the same model each time it runs.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -47,23 +48,33 @@ def draw_seed() -> int:
     return int(_Source.generator.integers(2**31))
 
 
-def shared_generator() -> np.random.Generator:
-    """The shared generator itself, until the next `set_seed`."""
-    return _Source.generator
+def fans_of(shape: tuple[int, ...]) -> Fans:
+    """Fans, as Keras counts them, of a weight whose last two axes are its inputs and outputs.
+
+    Axes before those are positions of a window, all of which are connected.
+    """
+    if len(shape) < 2:
+        return (shape[0], shape[0]) if shape else (1, 1)
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
 
 
 class Initializer:
-    """Base of initializers: ``initializer(shape, fans)`` gives float64 numbers.
+    """Base of initializers: ``initializer(shape)`` gives float64 numbers.
+
+    Who calls may say that the fans are others than the shape's (`fans_of`).
 
     Subclasses implement ``draw(generator, shape, fans)``.
     """
 
     seed: int | None = None
 
-    def __call__(self, shape: tuple[int, ...], fans: Fans) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], fans: Fans | None = None) -> np.ndarray:
         own = self.seed is not None
         generator = np.random.default_rng(self.seed) if own else _Source.generator
-        return self.draw(generator, shape, fans)
+        return self.draw(
+            generator, tuple(shape), fans_of(tuple(shape)) if fans is None else fans
+        )
 
     def draw(
         self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
@@ -124,6 +135,62 @@ class RandomUniform(Initializer):
 
 
 @dataclass(frozen=True)
+class TruncatedNormal(Initializer):
+    """Normal numbers, redrawn outside of two standard deviations."""
+
+    mean: float = 0.0
+    stddev: float = 0.05
+    seed: int | None = None
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        return self.mean + self.stddev * _truncated(generator, shape)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """``gain`` times a matrix whose rows or columns, the fewer, are orthonormal.
+
+    Of several axes the last counts columns, and the others rows together. (Saxe, McClelland and
+    Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", 2014.)
+    """
+
+    gain: float = 1.0
+    seed: int | None = None
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        if len(shape) < 2:
+            raise ArgumentError(
+                "Orthogonal initializes matrices", got=str(shape), expected="2 or more axes"
+            )
+        sizes = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(generator.normal(size=(max(sizes), min(sizes))))
+        # The signs that QR happens to choose would not be uniform over all rotations.
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        return self.gain * (q.T if sizes[0] < sizes[1] else q).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Identity(Initializer):
+    """``gain`` on the diagonal of a matrix, and zeros beside it."""
+
+    gain: float = 1.0
+
+    def draw(
+        self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
+    ) -> np.ndarray:
+        if len(shape) != 2:
+            raise ArgumentError(
+                "Identity initializes matrices", got=str(shape), expected="2 axes"
+            )
+        return self.gain * np.eye(*shape)
+
+
+@dataclass(frozen=True)
 class VarianceScaling(Initializer):
     """Numbers whose variance is ``scale / n``, ``n`` being a fan.
 
@@ -136,23 +203,36 @@ class VarianceScaling(Initializer):
         its variance is right.
     seed : int, optional
         Draw from a generator of its own.
+    input_axes, output_axes : tuple of int, optional
+        The axes whose sizes multiply to the fans, both or neither.
     """
 
     scale: float = 1.0
     mode: str = "fan_in"
     distribution: str = "truncated_normal"
     seed: int | None = None
+    input_axes: tuple[int, ...] | None = None
+    output_axes: tuple[int, ...] | None = None
 
     def draw(
         self, generator: np.random.Generator, shape: tuple[int, ...], fans: Fans
     ) -> np.ndarray:
-        counts = {"fan_in": fans[0], "fan_out": fans[1], "fan_avg": (fans[0] + fans[1]) / 2}
+        if self.input_axes is not None and self.output_axes is not None:
+            inputs, outputs = (
+                math.prod(shape[axis] for axis in axes)
+                for axes in (self.input_axes, self.output_axes)
+            )
+        else:
+            inputs, outputs = fans
+        counts = {"fan_in": inputs, "fan_out": outputs, "fan_avg": (inputs + outputs) / 2}
         variance = self.scale / max(1.0, _choose("mode", self.mode, counts))
         deviation = math.sqrt(variance)
         draws = {
             "uniform": lambda: generator.uniform(-1.0, 1.0, shape) * math.sqrt(3 * variance),
             "untruncated_normal": lambda: generator.normal(0.0, deviation, shape),
-            "truncated_normal": lambda: _truncated(generator, shape) * deviation,
+            "truncated_normal": lambda: (
+                _truncated(generator, shape) * (deviation / _TRUNCATED_DEVIATION)
+            ),
         }
         return _choose("distribution", self.distribution, draws)()
 
@@ -167,7 +247,7 @@ def _truncated(generator: np.random.Generator, shape: tuple[int, ...]) -> np.nda
     while outside.any():
         numbers[outside] = generator.normal(size=int(outside.sum()))
         outside = np.abs(numbers) > 2.0
-    return numbers / _TRUNCATED_DEVIATION
+    return numbers
 
 
 def _choose(argument: str, name: str, choices: Mapping[str, Choice]) -> Choice:
@@ -220,25 +300,47 @@ class LecunUniform(VarianceScaling):
     distribution: str = "uniform"
 
 
-InitializerLike = str | Initializer | Callable[[tuple[int, ...], Fans], np.ndarray]
+InitializerLike = (
+    str | type[Initializer] | Initializer | Callable[[tuple[int, ...], Fans], np.ndarray]
+)
 
+_CLASSES: tuple[type[Initializer], ...] = (
+    Zeros,
+    Ones,
+    Constant,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+    GlorotUniform,
+    GlorotNormal,
+    HeUniform,
+    HeNormal,
+    LecunUniform,
+    LecunNormal,
+    Orthogonal,
+    Identity,
+)
 _NAMES: dict[str, type[Initializer]] = {
-    "zeros": Zeros,
-    "ones": Ones,
-    "random_normal": RandomNormal,
-    "random_uniform": RandomUniform,
-    "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-    "lecun_uniform": LecunUniform,
-    "lecun_normal": LecunNormal,
+    **{re.sub(r"(?<=[a-z])(?=[A-Z])", "_", each.__name__).lower(): each for each in _CLASSES},
+    **{each.__name__: each for each in _CLASSES},
+    "zero": Zeros,
+    "one": Ones,
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
+    "OrthogonalInitializer": Orthogonal,
+    "IdentityInitializer": Identity,
 }
 
 
 def get(identifier: InitializerLike) -> Callable[[tuple[int, ...], Fans], np.ndarray]:
-    """The initializer of a name such as ``"he_normal"``; a callable is returned as it is."""
-    if not isinstance(identifier, str):
+    """The initializer of a name (``"he_normal"``, ``"HeNormal"``) or of a class.
+
+    Any other callable is returned as it is: it is called with a shape and `Fans`.
+    """
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    if callable(identifier):
         return identifier
     if identifier not in _NAMES:
         raise ArgumentError(

@@ -77,16 +77,18 @@ def refused(model: nb.Model, error: type[NumbanetError], *parts: str) -> Iterato
 
 
 def test_shapes_that_do_not_meet() -> None:
+    layer = Dense(10, name="fc1")
+    layer(nb.Input((784,)))
     with pytest.raises(ShapeError) as caught:
-        Dense(10, name="fc1")(nb.Input((1, 28, 28)))
-    for part in ("Dense 'fc1'", "got (None, 1, 28, 28)", "expected 2 axes", "add Flatten()"):
+        layer(nb.Input((1, 28, 28)))
+    for part in ("Dense 'fc1'", "784 features", "got (None, 1, 28, 28)", "add Flatten()"):
         assert part in str(caught.value)
 
 
 def test_shapes_that_do_not_meet_deep_in_a_model_name_the_path() -> None:
     inner = nb.Sequential([Dense(3, name="fc1")], name="head")
-    with pytest.raises(ShapeError, match=r"Dense 'head/fc1'.*\(None, 2, 2, 1\).*Flatten"):
-        inner(nb.Input((2, 2, 1)))
+    with pytest.raises(ShapeError, match=r"Dense 'head/fc1'.*\(None,\)"):
+        inner(nb.Input(()))
 
 
 @pytest.mark.parametrize("merge", [Add, Concatenate])

@@ -1,56 +1,140 @@
-"""Layers with Keras's names: what models are made of. Channels last."""
+"""Layers with Keras's names: what models are made of."""
 
-from numbanet.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Softmax
-from numbanet.layers.convolution import Conv2D
-from numbanet.layers.dense import Dense
-from numbanet.layers.dropout import Dropout
+from numbanet.layers.activation import (
+    ELU,
+    GELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
+from numbanet.layers.convolution import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from numbanet.layers.dense import Dense, EinsumDense
+from numbanet.layers.dropout import (
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from numbanet.layers.embedding import Embedding
+from numbanet.layers.images import (
+    CenterCrop,
+    Cropping1D,
+    Cropping2D,
+    Resizing,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 from numbanet.layers.input import Input
+from numbanet.layers.layer import Layer
 from numbanet.layers.merging import (
     Add,
     Average,
     Concatenate,
+    Dot,
     Maximum,
     Minimum,
     Multiply,
     Subtract,
 )
 from numbanet.layers.module import Module
-from numbanet.layers.normalization import BatchNormalization, LayerNormalization
+from numbanet.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from numbanet.layers.pooling import (
+    AveragePooling1D,
     AveragePooling2D,
+    GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    MaxPooling1D,
     MaxPooling2D,
 )
-from numbanet.layers.reshaping import Flatten, Reshape
+from numbanet.layers.preprocessing import Normalization, Rescaling
+from numbanet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
+    "Identity",
     "Input",
+    "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
     "Minimum",
     "Module",
     "Multiply",
+    "Normalization",
+    "PReLU",
+    "Permute",
+    "RMSNormalization",
     "ReLU",
+    "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
+    "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 ]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from numbanet import initializers, ops
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from numbanet import ops
 from numbanet.errors import ArgumentError, DTypeError
 from numbanet.initializers import InitializerLike
-from numbanet.ir import Value, Variable
-from numbanet.layers.module import Module, is_size
+from numbanet.ir import DType, Value, Variable
+from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
+from numbanet.layers.module import is_size
 from numbanet.ops.leaf import variable_value
 
 
-class Embedding(Module):
+class Embedding(Layer):
     """Row ``ids[...]`` of a trainable table: integers ``(batch, ...)`` to
     ``(batch, ..., output_dim)``.
 
@@ -22,7 +28,13 @@ class Embedding(Module):
         Length of a row.
     embeddings_initializer : str, Initializer or callable
         By default uniform in [-0.05, 0.05).
-    name : str, optional
+    embeddings_regularizer, embeddings_constraint : str or callable, optional
+    mask_zero : bool
+        Only False is supported.
+    weights : array_like, optional
+        The first numbers of the table, or a list with them.
+    **options
+        As of `Layer`; the table's dtype is float32 by default.
     """
 
     embeddings: Variable
@@ -31,21 +43,38 @@ class Embedding(Module):
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: InitializerLike = "random_uniform",
-        name: str | None = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: RegularizerLike = None,
+        embeddings_constraint: ConstraintLike = None,
+        mask_zero: bool = False,
+        weights: ArrayLike | list[ArrayLike] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(name)
+        super().__init__(**options)
         if not (is_size(input_dim) and is_size(output_dim)):
             raise ArgumentError(
                 "Embedding takes positive sizes", got=f"{input_dim} and {output_dim}"
             )
+        self.refuse("mask_zero", mask_zero, False)
         self.input_dim = input_dim
         self.output_dim = output_dim
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        table = None if weights is None else np.asarray(weights)
+        if table is not None and table.size != input_dim * output_dim:
+            raise ArgumentError(
+                "Embedding takes weights of its table's shape",
+                got=str(table.shape),
+                expected=str((input_dim, output_dim)),
+            )
+        self.describe(
+            "embeddings",
+            embeddings_initializer if table is None else lambda shape, _: table.reshape(shape),
+            embeddings_regularizer,
+            embeddings_constraint,
+        )
 
     def build(self, ids: Value) -> None:
         shape = (self.input_dim, self.output_dim)
-        self.embeddings = self.parameter("embeddings", shape, self.embeddings_initializer)
+        self.embeddings = self.weight("embeddings", shape, self.dtype or DType.FLOAT32)
 
     def forward(self, ids: Value) -> Value:
         if not ids.dtype.is_integer:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from numbanet import ops
-from numbanet.errors import ArgumentError
+from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value
-from numbanet.layers.module import Module
+from numbanet.layers.layer import Layer
+from numbanet.ops.axes import normalise_axis
 
 
-class _Merge(Module):
+class _Merge(Layer):
     """Takes one list of values: ``Add()([a, b])``."""
 
-    fewest = 2
-    most: int | None = None
+    fewest: ClassVar[int] = 2
+    most: ClassVar[int | None] = None
+    function: ClassVar[Callable[[Value, Value], Value]]
 
     def forward(self, values: Sequence[Value]) -> Value:
         is_list = isinstance(values, list | tuple)
@@ -30,58 +34,50 @@ class _Merge(Module):
         return self.merge(values)
 
     def merge(self, values: Sequence[Value]) -> Value:
-        raise NotImplementedError(f"{type(self).__name__} does not implement merge()")
-
-
-def _fold(function: Callable[[Value, Value], Value], values: Sequence[Value]) -> Value:
-    result = values[0]
-    for value in values[1:]:
-        result = function(result, value)
-    return result
+        """One by one, with broadcasting; axes that some lack come behind the batch."""
+        rank = max(value.rank for value in values)
+        alike = [ops.expand_dims(v, list(range(1, 1 + rank - v.rank))) for v in values]
+        return functools.reduce(type(self).function, alike)
 
 
 class Add(_Merge):
     """The sum of a list of values, with broadcasting."""
 
-    def merge(self, values: Sequence[Value]) -> Value:
-        return _fold(ops.add, values)
+    function = ops.add
 
 
 class Subtract(_Merge):
     """The first of two values minus the second."""
 
     most = 2
-
-    def merge(self, values: Sequence[Value]) -> Value:
-        return ops.subtract(values[0], values[1])
+    function = ops.subtract
 
 
 class Multiply(_Merge):
     """The product of a list of values, element by element."""
 
-    def merge(self, values: Sequence[Value]) -> Value:
-        return _fold(ops.multiply, values)
+    function = ops.multiply
 
 
 class Average(_Merge):
     """The mean of a list of values, element by element."""
 
+    function = ops.add
+
     def merge(self, values: Sequence[Value]) -> Value:
-        return _fold(ops.add, values) / len(values)
+        return super().merge(values) / len(values)
 
 
 class Maximum(_Merge):
     """The greatest of a list of values, element by element."""
 
-    def merge(self, values: Sequence[Value]) -> Value:
-        return _fold(ops.maximum, values)
+    function = ops.maximum
 
 
 class Minimum(_Merge):
     """The least of a list of values, element by element."""
 
-    def merge(self, values: Sequence[Value]) -> Value:
-        return _fold(ops.minimum, values)
+    function = ops.minimum
 
 
 class Concatenate(_Merge):
@@ -91,16 +87,74 @@ class Concatenate(_Merge):
     ----------
     axis : int
         Not the batch axis.
-    name : str, optional
+    **options
+        As of `Layer`.
     """
 
     fewest = 1
 
-    def __init__(self, axis: int = -1, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
         if axis == 0:
             raise ArgumentError("Concatenate cannot join along the batch axis", got="axis=0")
         self.axis = axis
 
     def merge(self, values: Sequence[Value]) -> Value:
         return ops.concatenate(list(values), axis=self.axis)
+
+
+class Dot(_Merge):
+    """Sums of products of two values along an axis of each, sample by sample.
+
+    The result has the other axes of the first, then those of the second; of vectors it is
+    ``(batch, 1)``.
+
+    Parameters
+    ----------
+    axes : int or (int, int)
+        Not the batch axis.
+    normalize : bool
+        Divide by the lengths along these axes, which gives the cosine.
+    **options
+        As of `Layer`.
+    """
+
+    most = 2
+
+    def __init__(
+        self, axes: int | Sequence[int], normalize: bool = False, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
+        if len(pair) != 2 or 0 in pair or not all(isinstance(axis, int) for axis in pair):
+            raise ArgumentError("Dot takes an axis or two, not the batch axis", got=repr(axes))
+        self.axes = pair
+        self.normalize = normalize
+
+    def merge(self, values: Sequence[Value]) -> Value:
+        axes = [
+            normalise_axis("Dot", axis, value.rank)
+            for axis, value in zip(self.axes, values, strict=True)
+        ]
+        sizes = [value.shape[axis] for axis, value in zip(axes, values, strict=True)]
+        if sizes[0] != sizes[1] or 0 in axes:
+            raise ShapeError(
+                f"{self.label} multiplies along axes of one size, not the batch",
+                got=f"{sizes[0]} and {sizes[1]}, of {values[0].shape} and {values[1].shape}",
+            )
+        if self.normalize:
+            values = [unit(v, [axis]) for v, axis in zip(values, axes, strict=True)]
+        letters = iter("abcdefghijklmnopqrstuvw")
+        terms = [
+            ["z", *("y" if axis == summed else next(letters) for axis in range(1, value.rank))]
+            for value, summed in zip(values, axes, strict=True)
+        ]
+        kept = [letter for term in terms for letter in term if letter not in "zy"]
+        left, right = ("".join(term) for term in terms)
+        y = ops.einsum(f"{left},{right}->z{''.join(kept)}", *values)
+        return y if kept else ops.expand_dims(y, 1)
+
+
+def unit(x: Value, axes: Sequence[int]) -> Value:
+    """``x`` divided by its length along ``axes``."""
+    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axes, keepdims=True), 1e-12))

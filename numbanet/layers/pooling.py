@@ -1,32 +1,53 @@
-"""Pooling of images, channels last."""
+"""Pooling of series and images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from numbanet import ops
 from numbanet.ir import Value
-from numbanet.layers.convolution import check_image, padding_name, pair
-from numbanet.layers.module import Module
+from numbanet.layers.convolution import Sizes
+from numbanet.layers.spatial import Spatial, padding_name, pair
 
 
-class _Pooling2D(Module):
-    """Arguments that both window poolings share."""
+class _Pooling(Spatial):
+    """One number for each window."""
+
+    pool: ClassVar[Callable[..., Value]]
 
     def __init__(
         self,
-        pool_size: int | Sequence[int] = 2,
-        strides: int | Sequence[int] | None = None,
+        pool_size: Sizes = 2,
+        strides: Sizes | None = None,
         padding: str = "valid",
-        name: str | None = None,
+        data_format: str | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(name)
-        self.pool_size = pair("pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair("strides", strides)
+        super().__init__(data_format, **options)
+        self.pool_size = self.sizes("pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else self.sizes("strides", strides)
         self.padding = padding_name(padding)
 
+    def images(self, x: Value) -> Value:
+        window, stride = pair(self.pool_size), pair(self.strides)
+        return type(self).pool(x, window, stride=stride, padding=self.padding)
 
-class MaxPooling2D(_Pooling2D):
+
+class MaxPooling1D(_Pooling):
+    """The maximum of each window of ``(batch, steps, channels)``.
+
+    Parameters
+    ----------
+    pool_size, strides, padding, data_format, **options
+        As of `MaxPooling2D`, for one axis.
+    """
+
+    rank = 1
+    pool = ops.max_pool2d
+
+
+class MaxPooling2D(_Pooling):
     """The maximum of each window.
 
     Parameters
@@ -35,71 +56,106 @@ class MaxPooling2D(_Pooling2D):
     strides : int or (int, int), optional
         By default the pool size.
     padding : {"valid", "same"}
-    name : str, optional
+    data_format : {"channels_last", "channels_first"}, optional
+    **options
+        As of `Layer`.
     """
 
-    def forward(self, x: Value) -> Value:
-        check_image(self, x)
-        return ops.max_pool2d(x, self.pool_size, stride=self.strides, padding=self.padding)
+    pool = ops.max_pool2d
 
 
-class AveragePooling2D(_Pooling2D):
+class AveragePooling1D(_Pooling):
+    """The mean of each window of ``(batch, steps, channels)``; padding does not count.
+
+    Parameters
+    ----------
+    pool_size, strides, padding, data_format, **options
+        As of `MaxPooling2D`, for one axis.
+    """
+
+    rank = 1
+    pool = ops.avg_pool2d
+
+
+class AveragePooling2D(_Pooling):
     """The mean of each window; padding does not count.
 
     Parameters
     ----------
-    pool_size : int or (int, int)
-    strides : int or (int, int), optional
-        By default the pool size.
-    padding : {"valid", "same"}
-    name : str, optional
+    pool_size, strides, padding, data_format, **options
+        As of `MaxPooling2D`.
     """
 
+    pool = ops.avg_pool2d
+
+
+class _GlobalPooling(Spatial):
+    """One number for each channel."""
+
+    reduce: ClassVar[Callable[..., Value]]
+
+    def __init__(
+        self, data_format: str | None = None, keepdims: bool = False, **options: Any
+    ) -> None:
+        super().__init__(data_format, **options)
+        self.keepdims = keepdims
+
     def forward(self, x: Value) -> Value:
-        check_image(self, x)
-        return ops.avg_pool2d(
-            x,
-            self.pool_size,
-            stride=self.strides,
-            padding=self.padding,
-            count_include_pad=False,
-        )
+        self.check(x)
+        first = 2 if self.has_channels_first else 1
+        axes = tuple(range(first, first + self.rank))
+        return type(self).reduce(x, axes, keepdims=self.keepdims)
 
 
-class GlobalAveragePooling2D(Module):
+class GlobalAveragePooling1D(_GlobalPooling):
+    """The mean over all steps: ``(batch, steps, channels)`` to ``(batch, channels)``.
+
+    Parameters
+    ----------
+    data_format, keepdims, **options
+        As of `GlobalAveragePooling2D`.
+    """
+
+    rank = 1
+    reduce = ops.mean
+
+
+class GlobalAveragePooling2D(_GlobalPooling):
     """The mean over height and width: ``(batch, height, width, channels)`` to
     ``(batch, channels)``.
 
     Parameters
     ----------
+    data_format : {"channels_last", "channels_first"}, optional
     keepdims : bool
         Keep height and width as axes of size one.
-    name : str, optional
+    **options
+        As of `Layer`.
     """
 
-    def __init__(self, keepdims: bool = False, name: str | None = None) -> None:
-        super().__init__(name)
-        self.keepdims = keepdims
-
-    def forward(self, x: Value) -> Value:
-        check_image(self, x)
-        return ops.mean(x, axes=(1, 2), keepdims=self.keepdims)
+    reduce = ops.mean
 
 
-class GlobalMaxPooling2D(Module):
+class GlobalMaxPooling1D(_GlobalPooling):
+    """The maximum over all steps.
+
+    Parameters
+    ----------
+    data_format, keepdims, **options
+        As of `GlobalAveragePooling2D`.
+    """
+
+    rank = 1
+    reduce = ops.max
+
+
+class GlobalMaxPooling2D(_GlobalPooling):
     """The maximum over height and width.
 
     Parameters
     ----------
-    keepdims : bool
-        Keep height and width as axes of size one.
-    name : str, optional
+    data_format, keepdims, **options
+        As of `GlobalAveragePooling2D`.
     """
 
-    def __init__(self, keepdims: bool = False, name: str | None = None) -> None:
-        super().__init__(name)
-        self.keepdims = keepdims
-
-    def forward(self, x: Value) -> Value:
-        check_image(self, x)
-        return ops.max(x, axes=(1, 2), keepdims=self.keepdims)
+    reduce = ops.max

@@ -57,6 +57,7 @@ from numbanet.ops.comparison import (
 )
 from numbanet.ops.convolution import conv1d, conv2d, conv2d_transpose
 from numbanet.ops.creation import full, full_like, iota, ones_like, zeros_like
+from numbanet.ops.einsum import einsum
 from numbanet.ops.indexing import argmax, gather_batch, one_hot, scatter_add, take
 from numbanet.ops.leaf import constant, input_value, variable_value
 from numbanet.ops.losses import (
@@ -74,7 +75,7 @@ from numbanet.ops.random import dropout, number_streams, random_state, random_un
 from numbanet.ops.reductions import max, mean, min, sum, sum_to, variance
 from numbanet.ops.resampling import overlap_add, pick, repeat, resample, resize, windows
 from numbanet.ops.shapes import expand, expand_dims, flatten, reshape, squeeze, transpose
-from numbanet.ops.slices import concatenate, flip, getitem, pad, slice, split, stack
+from numbanet.ops.slices import concatenate, diagonal, flip, getitem, pad, slice, split, stack
 from numbanet.ops.softmax import log_softmax, softmax
 from numbanet.ops.state import pack, segment
 from numbanet.ops.transcendental import cos, erf, exp, expm1, log, log1p, sin, tanh
@@ -96,8 +97,10 @@ __all__ = [
     "conv2d_transpose",
     "cos",
     "cross_entropy",
+    "diagonal",
     "divide",
     "dropout",
+    "einsum",
     "elu",
     "equal",
     "erf",

@@ -18,7 +18,7 @@ from numbanet.ir.value import Node, Value
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.elementwise import Operand, as_values, common_dtype
 from numbanet.ops.leaf import constant
-from numbanet.ops.shapes import expand, expand_dims, reshape, squeeze
+from numbanet.ops.shapes import expand, expand_dims, reshape, squeeze, transpose
 
 
 @dataclass(frozen=True)
@@ -464,3 +464,26 @@ def stack(values: Sequence[Operand], axis: int = 0) -> Value:
     operands = as_values(*values)
     axis = normalise_axis("stack", axis, operands[0].rank + 1)
     return concatenate([expand_dims(value, axis) for value in operands], axis)
+
+
+def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Value:
+    """A diagonal of two axes of known size, as the last axis of the result.
+
+    A positive ``offset`` is above the main diagonal, a negative one below.
+    """
+    (value,) = as_values(x)
+    first, second = (normalise_axis("diagonal", axis, value.rank) for axis in (axis1, axis2))
+    others = [axis for axis in range(value.rank) if axis not in (first, second)]
+    if first == second:
+        raise ArgumentError("diagonal() takes two axes", got=f"{axis1} and {axis2}")
+    rows, columns = TensorType((value.shape[first], value.shape[second]), value.dtype).sizes
+    down, right = max(-offset, 0), max(offset, 0)
+    length = max(0, min(rows - down, columns - right))
+    start = right + down * columns
+    flat = reshape(
+        transpose(value, (*others, first, second)),
+        (*(value.shape[axis] for axis in others), rows * columns),
+    )
+    stop = start + (length - 1) * (columns + 1) + 1
+    part = builtins.slice(start, stop, columns + 1) if length else builtins.slice(0, 0)
+    return slice(flat, [_WHOLE] * (flat.rank - 1) + [part])

@@ -31,16 +31,16 @@ def relu(x: Array) -> Array:
 
 
 def convolve(x: Array, w: Array, stride: int = 1, pad: int = 0) -> Array:
-    """Plain loops over output pixels; w is [out][kh][kw][in]."""
+    """Plain loops over output pixels; w is [kh][kw][in][out]."""
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    rows = (x.shape[1] - w.shape[1]) // stride + 1
-    columns = (x.shape[2] - w.shape[2]) // stride + 1
-    y = np.zeros((x.shape[0], rows, columns, w.shape[0]))
+    rows = (x.shape[1] - w.shape[0]) // stride + 1
+    columns = (x.shape[2] - w.shape[1]) // stride + 1
+    y = np.zeros((x.shape[0], rows, columns, w.shape[3]))
     for i in range(rows):
         for j in range(columns):
             r, c = i * stride, j * stride
-            window = x[:, r : r + w.shape[1], c : c + w.shape[2]]
-            y[:, i, j] = np.einsum("nhwc,ohwc->no", window, w)
+            window = x[:, r : r + w.shape[0], c : c + w.shape[1]]
+            y[:, i, j] = np.einsum("nhwc,hwco->no", window, w)
     return y
 
 
@@ -81,14 +81,14 @@ CASES = {
         (5, 7, 3),
         (None, 5, 7, 4),
         lambda x, p: np.tanh(convolve(x, p["kernel"], pad=1) + p["bias"]),
-        {"kernel": (4, 3, 3, 3), "bias": (4,)},
+        {"kernel": (3, 3, 3, 4), "bias": (4,)},
     ),
     "conv2d strided": Case(
         lambda: layers.Conv2D(2, (2, 3), strides=2, bias_initializer="ones"),
         (7, 7, 1),
         (None, 3, 3, 2),
         lambda x, p: convolve(x, p["kernel"], stride=2) + p["bias"],
-        {"kernel": (2, 2, 3, 1), "bias": (2,)},
+        {"kernel": (2, 3, 1, 2), "bias": (2,)},
     ),
     "max pooling": Case(
         layers.MaxPooling2D, (5, 4, 3), (None, 2, 2, 3), lambda x, p: windows(x, np.max)
@@ -165,7 +165,7 @@ def test_layer_computes_what_numpy_does(name: str, batch: int) -> None:
     x = Input(case.shape, dtype="float64")
     y = layer(x)
     assert y.shape == case.output
-    shapes = {key: variable.type.shape for key, variable in layer.variables().items()}
+    shapes = {key: variable.shape for key, variable in layer.variables().items()}
     assert shapes == case.parameters
 
     array = np.random.default_rng(3).normal(size=(batch, *case.shape))

@@ -67,9 +67,9 @@ def torch_dense(layer: Dense) -> Any:
 
 def torch_conv(layer: Conv2D) -> Any:
     weight, bias = layer.get_weights()
-    outputs, height, width, inputs = weight.shape
+    height, width, inputs, outputs = weight.shape
     peer = torch.nn.Conv2d(inputs, outputs, (height, width), padding="same")
-    copy(peer.weight, weight.transpose(0, 3, 1, 2))
+    copy(peer.weight, weight.transpose(3, 2, 0, 1))
     copy(peer.bias, bias)
     return peer
 

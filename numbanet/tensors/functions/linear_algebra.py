@@ -151,17 +151,7 @@ def triu(input: Value, diagonal: int = 0) -> Value:
 @tensor_function
 def diagonal(input: Value, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Value:
     """A diagonal of two axes, as the last axis of the result."""
-    value = movedim(input, (dim1, dim2), (-2, -1))
-    rows, columns = known_size("diagonal", value, -2), known_size("diagonal", value, -1)
-    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    first = max(offset, 0) + max(-offset, 0) * columns
-    flat = ops.reshape(value, (*value.shape[:-2], rows * columns))
-    part = (
-        slice(first, first + (length - 1) * (columns + 1) + 1, columns + 1)
-        if length
-        else slice(0, 0)
-    )
-    return ops.slice(flat, [slice(None)] * (flat.rank - 1) + [part])
+    return ops.diagonal(input, offset, dim1, dim2)
 
 
 @tensor_function

@@ -1,0 +1,161 @@
+"""What Keras's layers share: a dtype, an activity regularizer, and weights with options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numbanet import initializers
+from numbanet.errors import ArgumentError
+from numbanet.initializers import Fans, InitializerLike, fans_of
+from numbanet.ir import DType, Value, Variable
+from numbanet.layers.module import Constraint, Module, Regularizer
+from numbanet.layers.structure import map_leaves
+from numbanet.ops.casts import cast
+
+RegularizerLike = str | Regularizer | None
+ConstraintLike = str | Constraint | None
+
+_UNSUPPORTED = (
+    "autocast",
+    "batch_size",
+    "gptq_unpacked_column_size",
+    "input_shape",
+    "lora_alpha",
+    "lora_rank",
+    "quantization_config",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a weight starts, what it costs, and where it must stay."""
+
+    initializer: Callable[..., Any]
+    regularizer: Regularizer | None = None
+    constraint: Constraint | None = None
+
+
+class Layer(Module):
+    """A module with the arguments that all of Keras's layers take.
+
+    Parameters
+    ----------
+    activity_regularizer : str or callable, optional
+        Of each output; what it gives is divided by the batch size, and added to the loss.
+    trainable : bool
+    dtype : str, optional
+        Floating-point inputs are converted to it, and weights have it. By default it is the
+        first input's.
+    name : str, optional
+
+    Raises
+    ------
+    NotImplementedError
+        For an argument that Keras has and this does not.
+    """
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: RegularizerLike = None,
+        trainable: bool = True,
+        dtype: str | DType | None = None,
+        name: str | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(name)
+        for argument, value in others.items():
+            if argument not in _UNSUPPORTED:
+                raise TypeError(f"{type(self).__name__}() has no argument {argument!r}")
+            self.refuse(argument, value)
+        self.activity_regularizer = regularizer_of(activity_regularizer)
+        self.trainable = trainable
+        self.dtype = None if dtype is None else DType.of(dtype)
+        self._options: dict[str, Options] = {}
+
+    def refuse(self, argument: str, value: Any, default: Any = None) -> None:
+        """Raise NotImplementedError unless ``value`` is the argument's default."""
+        if value is not default and value != default:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not support {argument}={value!r}"
+            )
+
+    def record(self, *args: Any, **kwargs: Any) -> Any:
+        """Record as modules do, in the layer's dtype."""
+        args, kwargs = map_leaves(self._converted, [args, kwargs])
+        return super().record(*args, **kwargs)
+
+    def _converted(self, leaf: Any) -> Any:
+        is_float = isinstance(leaf, Value) and leaf.dtype.is_floating
+        return leaf if self.dtype is None or not is_float else cast(leaf, self.dtype)
+
+    def floating(self, x: Value) -> Value:
+        """``x``, where it holds integers converted to the layer's dtype."""
+        return x if x.dtype.is_floating else cast(x, self.dtype or DType.FLOAT32)
+
+    def describe(
+        self,
+        weight: str,
+        initializer: InitializerLike,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
+    ) -> None:
+        """Keep how ``weight`` is to be made, once its shape is known."""
+        self._options[weight] = Options(
+            initializers.get(initializer),
+            regularizer_of(regularizer),
+            constraint_of(constraint),
+        )
+
+    def weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: DType,
+        *,
+        fans: Fans | None = None,
+        layout: tuple[int, ...] | None = None,
+        trainable: bool = True,
+    ) -> Variable:
+        """A new variable, made as described.
+
+        Parameters
+        ----------
+        name : str
+        shape : tuple of int
+            In Keras's order of axes.
+        dtype : DType
+        fans : (int, int), optional
+            By default those of the shape.
+        layout : tuple of int, optional
+            The order of axes in which kernels want it; see `numbanet.ir.Variable`.
+        trainable : bool
+        """
+        options = self._options[name]
+        return self.parameter(
+            name,
+            shape,
+            options.initializer,
+            dtype=dtype,
+            fans=fans_of(shape) if fans is None else fans,
+            trainable=trainable,
+            layout=layout,
+            regularizer=options.regularizer,
+            constraint=options.constraint,
+        )
+
+
+def regularizer_of(identifier: RegularizerLike) -> Regularizer | None:
+    return _callable("regularizer", identifier)
+
+
+def constraint_of(identifier: ConstraintLike) -> Constraint | None:
+    return _callable("constraint", identifier)
+
+
+def _callable(kind: str, identifier: Any) -> Any:
+    if identifier is None or callable(identifier):
+        return identifier
+    raise ArgumentError(f"unknown {kind}", got=repr(identifier), expected="a function")
