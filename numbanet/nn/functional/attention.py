@@ -10,6 +10,7 @@ from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import DType, Value
 from numbanet.nn.functional.dropout import dropout
 from numbanet.nn.functional.linear import linear
+from numbanet.ops.attention import attention_weights, causal_mask
 from numbanet.tensors.dispatch import tensor_function
 
 
@@ -50,38 +51,9 @@ def scaled_dot_product_attention(
         raise NotImplementedError("enable_gqa= is not supported: repeat the keys and values")
     if is_causal and attn_mask is not None:
         raise ArgumentError("is_causal is a mask already", mend="Leave out attn_mask")
-    mask = _causal(query, key) if is_causal else attn_mask
-    weights = _weights(query, key, mask, scale, is_safe=True)
+    mask = causal_mask(query, key) if is_causal else attn_mask
+    weights = attention_weights(query, key, mask, scale=scale)
     return ops.matmul(dropout(weights, dropout_p), value)
-
-
-def _causal(query: Value, key: Value) -> Value:
-    queries, keys = query.shape[-2], key.shape[-2]
-    if queries is None or keys is None:
-        raise ShapeError("a causal mask needs known lengths", got=f"{query.type}, {key.type}")
-    sizes = (queries, keys)
-    return ops.iota(sizes, 0) >= ops.iota(sizes, 1)
-
-
-def _weights(
-    query: Value, key: Value, mask: Value | None, scale: float | None, *, is_safe: bool
-) -> Value:
-    """``[.., L, S]``: how much of each value each query takes.
-
-    Where a mask leaves nothing, that is nothing if ``is_safe``; else it is no number.
-    """
-    factor = 1.0 / math.sqrt(query.type.shape[-1] or 1) if scale is None else scale
-    scores = ops.matmul(query * factor, key, transpose_b=True)
-    if mask is None:
-        return ops.softmax(scores)
-    if mask.dtype is DType.BOOL:
-        scores = ops.where(mask, scores, -math.inf)
-    else:
-        scores = scores + ops.cast(mask, scores.dtype)
-    if not is_safe:
-        return ops.softmax(scores)
-    is_open = ops.max(scores, -1, keepdims=True) > -math.inf
-    return ops.where(is_open, ops.softmax(ops.where(is_open, scores, 0.0)), 0.0)
 
 
 class Masks(NamedTuple):
@@ -178,7 +150,8 @@ def multi_head_attention_forward(
         k, v, masks = _longer(k, zero), _longer(v, zero), _wider(masks)
     heads = [_heads(each, num_heads) for each in (q, k, v)]
     mask = _joined(masks, num_heads)
-    weights = _weights(heads[0], heads[1], mask, None, is_safe=not need_weights)
+    empty = "nan" if need_weights else "zeros"
+    weights = attention_weights(heads[0], heads[1], mask, empty=empty)
     weights = dropout(weights, dropout_p, training)
     mixed = ops.transpose(ops.matmul(weights, heads[2]), (2, 0, 1, 3))
     output = linear(ops.reshape(mixed, query.shape), out_proj_weight, out_proj_bias)
