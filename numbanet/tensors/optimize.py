@@ -223,9 +223,9 @@ def step(groups: Sequence[Group]) -> None:
     if not parts:
         return
     what = tuple((part, part.settings(group.rule, group.numbers)) for group, part in parts)
-    gradients = [_gradient(param) for part, _ in what for param in part.params]
-    trace = _trace_of(gradients)
-    slots = tuple(gradient.slot for gradient in gradients)
+    params = [param for part, _ in what for param in part.params]
+    trace = _trace_of(params)
+    slots = tuple(_gradient(param).slot for param in params)
     consumed = set(slots)
     wanted = [(slot, tensor) for slot, tensor in trace.pending() if slot not in consumed]
     for part, _ in what:
@@ -236,12 +236,14 @@ def step(groups: Sequence[Group]) -> None:
     key = ("step", what, slots, asked, mutated, FlatState.moves, device())
     program = trace.record.programs.get(key)
     if program is None:
-        layouts = [param.layout for part, _ in what for param in part.params]
+        layouts = [param.layout for param in params]
         added = Step(tuple(zip(slots, layouts, strict=True)), _moves(what))
         program = load(trace.record, asked, trace.mutated, device(), added)
         trace.record.programs[key] = program
     program.run(trace, wanted)
     finish(trace, wanted)
+    # What the trace goes on with reads the new numbers; everything else was just computed.
+    trace.variables.clear()
     for part, _ in what:
         part.show_gradients()
 
@@ -278,17 +280,14 @@ def _partitions(group: Group) -> list[Partition]:
     return chosen
 
 
-def _trace_of(gradients: list[Tensor]) -> Trace:
+def _trace_of(params: Sequence[Tensor]) -> Trace:
     """The trace that knows all gradients; they are brought into one if need be."""
     trace = STATE.trace
-    if trace is None or any(
-        each.trace is not trace or not each.is_result for each in gradients
-    ):
+    gradients = [_gradient(param) for param in params]
+    if trace is None or any(g.trace is not trace or not g.is_result for g in gradients):
         with no_grad():
-            for gradient, here in zip(gradients, _together(gradients), strict=True):
-                gradient.trace, gradient.slot = here.trace, here.slot
-                gradient.variable = gradient.numbers = None
-                gradient.is_result = True
+            for param, gradient in zip(params, _together(gradients), strict=True):
+                param.grad = gradient
         assert STATE.trace is not None
         trace = STATE.trace
     return trace
