@@ -44,8 +44,8 @@ def take(table: Value, ids: Value) -> Value:
     table : Value
         ``[V, ...]``.
     ids : Value
-        Integers ``[...]`` from 0 to V - 1. Nothing checks them on a device: whoever feeds
-        them does.
+        Integers ``[...]`` from 0 to V - 1. Smaller ones read the first row, and larger ones
+        the last: whoever feeds them checks them, as nothing does on a device.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def scatter_add(g: Value, ids: Value, rows: int) -> Value:
     g : Value
         ``[*ids.shape, ...]``, floating-point.
     ids : Value
-        Integers ``[...]`` from 0 to ``rows - 1``.
+        Integers ``[...]`` from 0 to ``rows - 1``; others count as in `take`.
     rows : int
 
     Returns
@@ -172,6 +172,8 @@ def _infer_take(_: Attrs, table: TensorType, ids: TensorType) -> TensorType:
     require_integers("take", "ids", ids)
     if table.rank == 0:
         raise ShapeError("take() needs a table with rows", got=str(table))
+    if table.shape[0] == 0 and 0 not in ids.shape:
+        raise ShapeError("take() from a table without rows", got=f"ids {ids}")
     return TensorType((*ids.shape, *table.shape[1:]), table.dtype)
 
 
@@ -220,17 +222,15 @@ def check_range(what: str, ids: np.ndarray, count: int) -> None:
 
 
 def _take_reference(_: Attrs, table: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    check_range("ids", ids, len(table))
-    return table[ids]
+    return table[ids.clip(0, len(table) - 1)]
 
 
 def _scatter_add_reference(
     attrs: ScatterAddAttrs, g: np.ndarray, ids: np.ndarray
 ) -> np.ndarray:
-    check_range("ids", ids, attrs.rows)
     row = g.shape[ids.ndim :]
     total = np.zeros((attrs.rows, *row), g.dtype)
-    np.add.at(total, ids.reshape(-1), g.reshape(ids.size, *row))
+    np.add.at(total, ids.reshape(-1).clip(0, attrs.rows - 1), g.reshape(ids.size, *row))
     return total
 
 
@@ -258,8 +258,8 @@ def _scatter_add_gradient(node: Node, total: Value) -> tuple[Value, None]:
     return take(total, node.inputs[1]), None
 
 
-def _ids(*shape: int, count: int, dtype: DType = DType.INT64) -> Arg:
-    return Arg(shape, dtype, low=0, high=count)
+def _ids(*shape: int, count: int, dtype: DType = DType.INT64, low: int = 0) -> Arg:
+    return Arg(shape, dtype, low=low, high=count)
 
 
 TAKE = register(
@@ -275,6 +275,8 @@ TAKE = register(
             Case((Arg((1, 1)), _ids(1, count=1))),
             Case((Arg((5, 2, 3)), _ids(11, count=5, dtype=DType.UINT8))),
             Case((Arg((5, 2)), _ids(0, count=5))),
+            Case((Arg((3, 2)), _ids(19, count=9, low=-5))),
+            Case((Arg((3,)), _ids(19, count=9, low=-5, dtype=DType.INT32))),
         ),
     )
 )
@@ -292,6 +294,7 @@ SCATTER_ADD = register(
             Case((Arg((6,)), _ids(6, count=1)), ScatterAddAttrs(1)),
             Case((Arg((3,)), _ids(count=2)), ScatterAddAttrs(2)),
             Case((Arg((0, 3)), _ids(0, count=2)), ScatterAddAttrs(2)),
+            Case((Arg((19, 2)), _ids(19, count=9, low=-5)), ScatterAddAttrs(3)),
         ),
     )
 )

@@ -40,12 +40,16 @@ def test_scatter_add_adds_in_the_order_of_the_ids():
     np.testing.assert_array_equal(total, [1.0])
 
 
-@pytest.mark.parametrize("ids", [[0, 4], [-1, 2]])
-def test_ids_out_of_range_are_told(ids):
-    with pytest.raises(DataError, match="ids out of range"):
-        compute(ops.take, TABLE, np.array(ids))
-    with pytest.raises(DataError, match="ids out of range"):
-        compute(lambda g, ids: ops.scatter_add(g, ids, 4), TABLE[:2], np.array(ids))
+@pytest.mark.parametrize(("ids", "nearest"), [([0, 4], [0, 3]), ([-1, 2], [0, 2])])
+def test_ids_that_name_no_row_name_the_nearest(ids, nearest):
+    np.testing.assert_array_equal(compute(ops.take, TABLE, np.array(ids)), TABLE[nearest])
+    total = compute(lambda g, ids: ops.scatter_add(g, ids, 4), TABLE[:2], np.array(ids))
+    np.testing.assert_array_equal(total[nearest], TABLE[:2])
+
+
+def test_a_table_without_rows_has_no_nearest():
+    with pytest.raises(ShapeError, match="without rows"):
+        compute(ops.take, TABLE[:0], np.array([0]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])

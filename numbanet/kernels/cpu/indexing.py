@@ -30,8 +30,8 @@ _LEAST_WIDTH = 64
 
 @lowering("take")
 def lower_take(node: Node) -> tuple[Call, ...]:
-    table, _ = node.inputs
-    return _gather(node, make_take, math.prod(table.type.sizes[1:]))
+    sizes = node.inputs[0].type.sizes
+    return _gather(node, make_take, math.prod(sizes[1:]), sizes[0])
 
 
 @lowering("gather_batch")
@@ -40,7 +40,9 @@ def lower_gather_batch(node: Node) -> tuple[Call, ...]:
     return _gather(node, make_gather_batch, math.prod(data.type.sizes[1:]))
 
 
-def _gather(node: Node, make: Callable[..., Callable[..., None]], row: int) -> tuple[Call, ...]:
+def _gather(
+    node: Node, make: Callable[..., Callable[..., None]], row: int, *numbers: int
+) -> tuple[Call, ...]:
     """The call that copies rows of ``row`` elements each."""
     out = node.output
     if out.type.size == 0:
@@ -52,7 +54,7 @@ def _gather(node: Node, make: Callable[..., Callable[..., None]], row: int) -> t
             node,
             make,
             (row == 1,),
-            (count, row, height),
+            (count, row, height, *numbers),
             tiles=-(-count // height),
             nbytes=2 * out.type.nbytes + node.inputs[1].dtype.itemsize * count,
         ),
@@ -78,8 +80,8 @@ def lower_scatter_add(node: Node) -> tuple[Call, ...]:
     width = max(_LEAST_WIDTH, -(-row * owners // wanted))
     pointers = tuple(f"{value.dtype}*" for value in (g, ids, out))
     add = Call(
-        Kernel("scatter_add", make_scatter_add, (), (*pointers, *["int64"] * 4)),
-        (g, ids, out, ids.type.size, row, owners, width),
+        Kernel("scatter_add", make_scatter_add, (), (*pointers, *["int64"] * 5)),
+        (g, ids, out, ids.type.size, row, owners, width, rows),
         tiles=owners * -(-row // width),
         writes=(2,),
         nbytes=3 * g.type.nbytes + ids.type.nbytes,
@@ -141,11 +143,11 @@ def _call(
 
 def make_take(is_single: bool) -> Callable[..., None]:
     """``is_single``: rows are one element each."""
-    copy = _copy_row(is_single)
+    copy, within = _copy_row(is_single), _within()
 
-    def kernel(first, last, table, ids, out, count, row, height):
+    def kernel(first, last, table, ids, out, count, row, height, rows):
         for i in range(first * height, min(last * height, count)):
-            copy(table, ids[i], out, i, row)
+            copy(table, within(ids[i], rows), out, i, row)
 
     return kernel
 
@@ -180,6 +182,18 @@ def _copy_row(is_single: bool) -> Callable[..., None]:
     return copy_element if is_single else copy
 
 
+def _within() -> Callable[..., None]:
+    from numba import int64
+
+    from numbanet.kernels.cpu.mathematics import inline
+
+    @inline
+    def within(at, rows):
+        return min(max(int64(at), int64(0)), rows - 1)
+
+    return within
+
+
 def make_clear() -> Callable[..., None]:
     def kernel(first, last, out, size, tile):
         for i in range(first * tile, min(last * tile, size)):
@@ -190,16 +204,16 @@ def make_clear() -> Callable[..., None]:
 
 def make_scatter_add() -> Callable[..., None]:
     """``owners`` is a power of two."""
-    from numba import int64
-
     from numbanet.kernels.cpu.memory import load, store
 
-    def kernel(first, last, g, ids, out, count, row, owners, width):
+    within = _within()
+
+    def kernel(first, last, g, ids, out, count, row, owners, width, rows):
         for tile in range(first, last):
             owner, left = tile % owners, tile // owners * width
             right = min(left + width, row)
             for k in range(count):
-                i = int64(ids[k])
+                i = within(ids[k], rows)
                 if i & (owners - 1) == owner:
                     for j in range(left, right):
                         store(0, out, i * row + j, out[i * row + j] + load(g, k * row + j))

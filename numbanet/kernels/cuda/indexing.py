@@ -14,7 +14,9 @@ from numbanet.kernels.kernel import Argument, Call, Kernel
 
 @lowering("take")
 def lower_take(node: Node) -> tuple[Call, ...]:
-    return _gather(node, ("table", "ids"), "int64(ids[index])")
+    last = node.inputs[0].type.sizes[0] - 1
+    source = f"min(max(int64(ids[index]), int64(0)), int64({last}))"
+    return _gather(node, ("table", "ids"), source)
 
 
 @lowering("gather_batch")
@@ -62,7 +64,7 @@ def lower_scatter_add(node: Node) -> tuple[Call, ...]:
     row = out.type.size // rows
     threads = _threads(max(row, count))
     parts = math.ceil(row / threads)
-    lines = _write_scatter_add(str(out.dtype), threads)
+    lines = _write_scatter_add(str(out.dtype), threads, rows)
     arguments = (g, ids, out, count, row, parts)
     return (_call(node, lines, arguments, rows * parts, threads),)
 
@@ -73,7 +75,8 @@ def _threads(wanted: int) -> int:
     return max(least, min(most, 1 << max(0, wanted - 1).bit_length()))
 
 
-def _write_scatter_add(real: str, threads: int) -> list[str]:
+def _write_scatter_add(real: str, threads: int, rows: int) -> list[str]:
+    within = f"min(max(int64(ids[at]), int64(0)), int64({rows - 1}))"
     return [
         "def kernel(g, ids, out, count, row, parts):",
         f"    is_mine = cuda.shared.array({threads}, int32)",
@@ -86,7 +89,7 @@ def _write_scatter_add(real: str, threads: int) -> list[str]:
         "    while first < count:",
         "        at = int32(first + int32(thread))",
         "        hit = int32(0)",
-        "        if at < count and int64(ids[at]) == mine:",
+        f"        if at < count and {within} == mine:",
         "            hit = int32(1)",
         "        is_mine[thread] = hit",
         # Nearly always nobody has found anything.

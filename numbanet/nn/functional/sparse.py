@@ -29,7 +29,8 @@ def embedding(
     ----------
     input : Tensor
         Integers ``[...]``, at least 0 and less than the number of rows. That is checked where
-        they are an array on the host, such as a batch of data, but not of computed ones.
+        they are an array on the host, such as a batch of data; computed ones that name no row
+        read the nearest.
     weight : Tensor
         ``[rows, D]``.
     padding_idx : int, optional
