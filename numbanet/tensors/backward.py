@@ -26,7 +26,9 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
         return
     trace = tensor.trace
     assert trace is not None
-    STATE.trace = trace
+    if trace is not STATE.trace:
+        STATE.trace = trace
+        trace.forget_changed()
     first = trace.count
     seeds = _seed_slots(trace, gradient)
     key = ("backward", tensor.slot, *_key(gradient), *seeds, *trace.retained, retain_graph)

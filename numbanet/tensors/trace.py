@@ -232,6 +232,12 @@ class Trace:
         self.count = record.end
         return tensors
 
+    def forget_changed(self) -> None:
+        """Read variables that have changed anew from now on."""
+        for key, slot in list(self.variables.items()):
+            if self.versions.get(slot, key[0].version) != key[0].version:
+                del self.variables[key]
+
     def pending(self) -> list[tuple[int, Tensor]]:
         """Results that somebody holds and whose numbers are not computed, by slot."""
         found = []

@@ -81,6 +81,7 @@ def _joined(trace: Trace | None, has_own: bool, strangers: list[Tensor]) -> Trac
         home = strangers[0].trace
         assert home is not None
         STATE.trace = trace = home
+        trace.forget_changed()
     for tensor in strangers:
         if tensor.trace is not trace:
             adopt(tensor, trace)
