@@ -17,7 +17,6 @@ from numbanet.layers.embedding import Embedding
 from numbanet.layers.module import is_size, unbuilt_on_error, walk
 from numbanet.layers.structure import map_leaves
 from numbanet.models.callbacks import Callback
-from numbanet.models.description import describe
 from numbanet.models.fitting import EVALUATION_BATCH, Schedule, run_epochs
 from numbanet.models.files import Filed
 from numbanet.models.history import History
@@ -39,7 +38,7 @@ from numbanet.plan.program import Program
 from numbanet.runtime import get_device
 from numbanet.runtime.device import Device
 from numbanet.state.flat import home_of
-from numbanet.viz.summary import render, size
+from numbanet.viz.summary import size, summary
 
 
 @dataclass(frozen=True)
@@ -249,11 +248,12 @@ class Model(Filed, Structured):
         count = batch_size if samples is None else samples
         return trainer.train_program(trainer.data_types(count), batch_size)
 
-    def summary(self, batch_size: int = 32) -> str:
+    def summary(self, batch_size: int = 32, **options: Any) -> str:
         """Print and return a table of layers, shapes, parameters, connections and costs.
 
         Of a compiled model it also shows the memory of a training step of ``batch_size``
-        samples, which is known without running one.
+        samples, which is known without running one. ``options`` are those of
+        `numbanet.viz.summary.summary`: ``expand_nested``, ``show_trainable`` and so on.
         """
         plan = None
         if self._compiled is not None and self.trainable_variables():
@@ -262,9 +262,7 @@ class Model(Filed, Structured):
                 f"Training step of {batch_size} samples: {size(program.peak_bytes)} planned, "
                 f"{size(program.arena_bytes)} of it for values that live within the step"
             )
-        text = render(describe(self, plan))
-        print(text)
-        return text
+        return summary(self, plan, **options)
 
     def _need_compiled(self) -> Compiled:
         if self._compiled is None:
