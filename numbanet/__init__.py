@@ -10,6 +10,7 @@ Two doors lead in: `numbanet.layers` and `numbanet.Model` with Keras's names, `n
 from numbanet import (
     data,
     initializers,
+    io,
     layers,
     losses,
     metrics,
@@ -19,7 +20,9 @@ from numbanet import (
     optimizers,
     tensors,
 )
+from numbanet.configuration import register
 from numbanet.initializers import set_seed
+from numbanet.io import load, load_tensors, save_tensors
 from numbanet.layers import Input, Module
 from numbanet.models import Callback, History, LearningRateScheduler, Model, Sequential
 
@@ -39,13 +42,18 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
     "data",
     "initializers",
+    "io",
     "layers",
+    "load",
+    "load_tensors",
     "losses",
     "metrics",
     "nn",
     "ops",
     "optim",
     "optimizers",
+    "register",
+    "save_tensors",
     "set_seed",
     "tensors",
     *tensors.__all__,

@@ -16,6 +16,7 @@ from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValueError
 from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
+from numbanet.layers.budget import first_numbers
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.shapes import RESHAPE, ReshapeAttrs, inverse, transpose
 
@@ -209,7 +210,7 @@ class Module(Configured):
                 got=dtype.value,
                 mend="Convert them with ops.cast(x, 'float32')",
             )
-        numbers = np.asarray(initializer(shape, fans), dtype=dtype.numpy)
+        numbers = np.asarray(first_numbers(initializer, shape, fans), dtype=dtype.numpy)
         path = f"{current_path() or self.name}/{name}"
         variable = Variable(numbers, path, trainable=trainable, layout=layout)
         # New mappings, not entries of old ones: a build that fails takes them back.

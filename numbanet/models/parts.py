@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numbanet.errors import ArgumentError
 from numbanet.ir import scope
 from numbanet.layers.module import Call, Module, walk
-from numbanet.layers.structure import flatten, map_leaves
+from numbanet.layers.structure import map_leaves
 from numbanet.models.functional import Step, Topology, trace
 
 if TYPE_CHECKING:

@@ -156,6 +156,16 @@ class Sequential(Model):
             raise ArgumentError("Input comes first in a Sequential")
         self._input = value.type
 
+    def start(self, type_: TensorType) -> None:
+        """Begin with an input of this type, as with an `Input` of it."""
+        self._input = type_
+        self._replace(self._layers)
+
+    @property
+    def input_type(self) -> TensorType | None:
+        """The type of the `Input` that it begins with, if with any."""
+        return self._input
+
     def _replace(self, layers: dict[str, Module]) -> None:
         """Take these layers, or raise and keep the ones there were."""
         before = self._layers

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from numbanet.arrays.ids import Limit, id_limits
 from numbanet.arrays.inputs import as_array
 from numbanet.errors import ArgumentError, DataError
 from numbanet.ir import DType, TensorType, Value
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.arrays.ids import Limit, id_limits
 from numbanet.models.names import free_name, leaf_paths, name_leaves
 
 

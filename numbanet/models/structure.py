@@ -87,9 +87,9 @@ class Structured(Module):
     def __getitem__(self, key: Any) -> Any:
         """The layer of this name; of a slice of names, the part between them.
 
-        ``model["conv1":"pool2"]`` is a model of what lies from the first call of ``conv1`` to the
-        last of ``pool2``, both in it. It shares the layers. Without a start it begins with the
-        model's inputs, without a stop it ends with its outputs.
+        ``model["conv1":"pool2"]`` is a model of what lies from the first call of ``conv1`` to
+        the last of ``pool2``, both in it. It shares the layers. Without a start it begins with
+        the model's inputs, without a stop it ends with its outputs.
 
         Raises
         ------

@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanet.errors import DTypeError
 from numbanet.ir import DType
+from numbanet.layers.budget import spend
 from numbanet.nn.conversion import check_device
 from numbanet.nn.parameter import Parameter
 from numbanet.tensors.tensor import Tensor
@@ -40,6 +41,7 @@ def new_parameter(
         If ``dtype`` is not floating-point.
     """
     check_device(device)
+    spend(shape)
     array = np.full(tuple(shape), number, element_type(dtype).numpy)
     return Parameter(array, layout=layout)
 
@@ -47,4 +49,5 @@ def new_parameter(
 def new_buffer(shape: Sequence[int], number: float, dtype: Any = None) -> Tensor:
     """A tensor full of ``number``, for a buffer; float32 by default."""
     element = DType.FLOAT32 if dtype is None else DType.of(dtype)
+    spend(shape)
     return Tensor.wrap(np.full(tuple(shape), number, element.numpy))

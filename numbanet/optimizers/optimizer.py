@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from numbanet import ops
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Update, Value, Variable
 from numbanet.ops.state import pack, segment
@@ -60,7 +61,7 @@ class Options(Extras, total=False):
     weight_decay: float | None
 
 
-class Optimizer:
+class Optimizer(Configured):
     """A rule with its numbers. Subclasses fill in both; `Model.compile` takes any.
 
     Parameters

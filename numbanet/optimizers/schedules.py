@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from numbanet import ops
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Value
 from numbanet.optimizers.ranges import POSITIVE, check
 from numbanet.testing import evaluate
 
 
-class LearningRateSchedule(ABC):
+class LearningRateSchedule(Configured, ABC):
     """Base of schedules: a subclass says in `rate` what the learning rate is at a step.
 
     Pass one as an optimizer's ``learning_rate``. It becomes a part of the compiled step, so

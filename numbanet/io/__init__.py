@@ -1,0 +1,17 @@
+"""Files: models and tensors in safetensors, and weights from PyTorch and Keras."""
+
+from numbanet.io.models import load, save
+from numbanet.io.report import Report, Taken
+from numbanet.io.tensors import load_tensors, save_tensors
+from numbanet.io.weights import load_weights, save_weights
+
+__all__ = [
+    "Report",
+    "Taken",
+    "load",
+    "load_tensors",
+    "load_weights",
+    "save",
+    "save_tensors",
+    "save_weights",
+]
