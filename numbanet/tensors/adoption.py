@@ -49,4 +49,3 @@ def _repeat(record: Record, known: dict[int, Tensor], source: Trace) -> None:
     with set_grad_enabled(made.grad):
         returned = call(made.function, [made.function, made], tensors, args, kwargs, random)
     known.update(zip(record.result_slots, tensors_of([returned]), strict=True))
-

@@ -8,6 +8,7 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import GraphError, ShapeError
 from numbanet.ir import Value, topological
+from numbanet.tensors import tree
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.modes import no_grad
 from numbanet.tensors.program import check_versions
@@ -35,7 +36,8 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
     record = trace.record.following.get(key)
     if record is None:
         record = _record(trace, tensor.slot, seeds, first, retain_graph)
-        trace.record.following[key] = record
+        record.place = trace.record.place.next("backward")
+        tree.add(trace.record, key, record)
     is_gone = trace.freed and record.freed & trace.freed
     if is_gone or any(_is_spent(trace, slot) for slot in record.targets):
         raise GraphError(

@@ -16,6 +16,7 @@ from numbanet.errors import DTypeError
 from numbanet.ir import DType
 from numbanet.tensors import creation, functions, interop, printing
 from numbanet.tensors.functions import arithmetic, conversions, indexing, shapes, sized
+from numbanet.tensors.numbers import takes_numbers
 from numbanet.tensors.tensor import Tensor
 
 Function = Callable[..., Any]
@@ -32,6 +33,13 @@ VIEWS = frozenset(
 )
 """Functions whose results share memory with their input in PyTorch. Here they do not, so that
 nothing is written in place through a view, nor to a tensor that has views."""
+
+_NUMERIC = (
+    *("add", "sub", "mul", "div", "lerp", "addcmul", "addcdiv"),
+    *("clamp", "clamp_min", "clamp_max", "masked_fill", "where"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+)
+"""Functions of which numbers may be data: see `numbanet.tensors.numbers`."""
 
 _FREE = frozenset(
     {
@@ -455,6 +463,8 @@ PROPERTIES: dict[str, Function] = {
 def _attach() -> None:
     for function in VIEWS:
         inspect.unwrap(function).is_view = True  # type: ignore[attr-defined]
+    numeric = [getattr(functions, name) for name in _NUMERIC]
+    takes_numbers(map(inspect.unwrap, (*numeric, arithmetic.rsub, arithmetic.reverse_div)))
     for name, function in {**METHODS, **OPERATORS}.items():
         setattr(Tensor, name, function)
     for name, function in PROPERTIES.items():

@@ -12,8 +12,10 @@ from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Value
 from numbanet.ops.leaf import constant, input_value
 from numbanet.ops.random import random_source
-from numbanet.tensors.arguments import PLACEHOLDER, substitute
+from numbanet.tensors import tree
+from numbanet.tensors.arguments import PLACEHOLDER, described, substitute
 from numbanet.tensors.modes import MODES
+from numbanet.tensors.numbers import Place, as_data, common_dtype, may_vary, numbers_of
 from numbanet.tensors.replay import make_guard
 from numbanet.tensors.symbolic import variable_leaf
 from numbanet.tensors.tensor import Tensor
@@ -44,15 +46,23 @@ def call(
     """
     trace = trace_for(function, tensors)
     first = trace.count
+    shape = tuple(key)
     key.append(MODES.grad)
     key.append(random)
     slots = _number(trace, tensors, key)
     try:
         record = trace.record.following.get(tuple(key))
         if record is None:
+            place = trace.record.place.next(_common(function, shape, args, kwargs))
+            dtype = _varies(place, function, tensors, args, kwargs)
+            if dtype is not None:
+                _take_back(trace, first)
+                args, kwargs = as_data(args, kwargs, dtype)
+                return call(function, *described(function, args, kwargs), args, kwargs, random)
             made = Call(function, args, kwargs, tuple(slots), MODES.grad, random)
             record = _record(trace, made, tensors, range(first, trace.count))
-            trace.record.following[tuple(key)] = record
+            record.place = place
+            tree.add(trace.record, tuple(key), record)
     except BaseException as error:
         _take_back(trace, first)
         if isinstance(error, TypeError) and "unhashable" in str(error):
@@ -67,6 +77,31 @@ def call(
     if record.is_view:
         tensors[0].add_views(results)
     return record.restore(results)
+
+
+def _common(
+    function: Callable[..., Any],
+    shape: tuple[Any, ...],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Any, ...]:
+    """What calls at one place have in common; ``shape`` is all but the tensors."""
+    return (function, len(args), *kwargs) if may_vary(function) else shape
+
+
+def _varies(
+    place: Place,
+    function: Callable[..., Any],
+    tensors: list[Tensor],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> DType | None:
+    """The dtype that the call's numbers take as data; None if they stay as they are."""
+    if not may_vary(function):
+        return None
+    numbers = numbers_of(args, kwargs)
+    dtype = common_dtype(tensors)
+    return dtype if numbers and dtype is not None and place.varies(numbers) else None
 
 
 def _number(trace: Trace, tensors: list[Tensor], key: list[Any]) -> list[int]:

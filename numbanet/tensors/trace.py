@@ -11,6 +11,7 @@ first time, then for each of its results.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ import numpy as np
 
 from numbanet.initializers import draw_seed
 from numbanet.ir import TensorType, Value, Variable
+from numbanet.tensors.numbers import Place
 
 if TYPE_CHECKING:
     from numbanet.tensors.program import LoadedProgram
@@ -74,6 +76,10 @@ class Record:
         What was compiled at this point, by what was asked for.
     again : Guard or None
         The call that came next last time.
+    place : Place
+        Shared by records that differ only in numbers.
+    used : int
+        Number of the last trace that came this way.
     """
 
     parent: Record | None = None
@@ -92,6 +98,8 @@ class Record:
     following: dict[Any, Record] = field(default_factory=dict)
     programs: dict[Any, LoadedProgram] = field(default_factory=dict)
     again: Guard | None = None
+    place: Place = field(default_factory=Place)
+    used: int = 0
 
     @cached_property
     def templates(self) -> tuple[tuple[int, dict[str, Any]], ...]:
@@ -141,6 +149,7 @@ class Record:
 
 
 ROOT = Record()
+_NUMBERS = itertools.count(1)
 
 
 class Trace:
@@ -168,6 +177,7 @@ class Trace:
         "is_executed",
         "leaves",
         "mutated",
+        "number",
         "record",
         "results",
         "retained",
@@ -178,6 +188,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.record = ROOT
+        self.number = next(_NUMBERS)
         self.count = 0
         self.leaves: dict[int, Tensor] = {}
         self.results: list[tuple[int, weakref.ref[Tensor]]] = []
@@ -219,6 +230,7 @@ class Trace:
         from numbanet.tensors.tensor import Tensor
 
         self.record = record
+        record.used = self.number
         if record.brings_seed:
             self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
             self.add_leaf(self.seed, record.first + len(record.leaves) - 1)

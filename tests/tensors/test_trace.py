@@ -8,6 +8,7 @@ import pytest
 from numbanet import ops
 from numbanet.errors import GraphError, ShapeError
 from numbanet.ir import Variable
+from numbanet.tensors import functions, tree
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.modes import no_grad
 from numbanet.tensors.tensor import Tensor
@@ -178,3 +179,67 @@ def test_a_loop_without_gradients_that_reads_nothing_does_not_pile_up():
             sums.append(total(scale(data([i, i]), 2.0)))
             assert STATE.trace.count <= 4
     assert [each.item() for each in sums] == [0, 4, 8, 12, 16]
+
+
+def records() -> int:
+    return len(tree._records())
+
+
+def test_numbers_that_change_become_data():
+    def compute(factor):
+        y = functions.add(functions.mul(data([1, 2]), factor), 2 * factor)
+        np.testing.assert_allclose(y.numpy(), [3 * factor, 4 * factor], rtol=1e-6)
+        assert y.dtype.value == "float32"
+
+    for factor in (1.5, 2.5, 3.5):
+        compute(factor)
+    before = records()
+    for factor in (4.5, 5, 1e39, -0.1):
+        compute(factor) if factor != 1e39 else functions.mul(data([1, 2]), factor).numpy()
+    assert records() == before
+
+
+def test_numbers_beside_integers_stay_what_they_are():
+    x = data([1, 2], np.int32)
+    for factor in (0.5, 1.5, 2.5, 3.5, 4.5):
+        y = functions.mul(x, factor)
+        assert y.dtype.value == "float32"
+        np.testing.assert_array_equal(y.numpy(), [factor, 2 * factor])
+    for factor in (2, 3, 4, 5, 6):
+        assert functions.mul(x, factor).dtype.value == "int32"
+
+
+def test_the_tree_drops_what_was_not_used_for_long(monkeypatch):
+    tree.prune()
+    limit = records() + 60
+    monkeypatch.setattr(tree._Size, "most", limit)
+    monkeypatch.setattr(tree, "LIMIT", limit)
+    kept = scale(data([1, 2, 3]), 2.0)
+    for i in range(120):
+        x = data([1.0, i])
+        for _ in range(2):
+            x = scale(x, float(1000 + i))
+        assert records() <= limit + 1
+        if i % 10 == 0:
+            np.testing.assert_allclose(x.numpy(), [(1000 + i) ** 2, i * (1000 + i) ** 2])
+    assert records() > limit / 4
+    np.testing.assert_array_equal(kept.numpy(), [2, 4, 6])
+
+
+def test_a_trace_longer_than_the_tree_goes_on(monkeypatch):
+    monkeypatch.setattr(tree._Size, "most", 10)
+    monkeypatch.setattr(tree, "LIMIT", 10)
+    for _ in range(2):
+        x = data([1.0, 2.0])
+        for i in range(30):
+            x = scale(x, 1.0 + i % 2)
+        np.testing.assert_array_equal(x.numpy(), [2**15, 2**16])
+
+
+def test_no_gradient_is_known_of_what_only_detached_values_lead_to():
+    w, v = parameter([1, 2]), parameter([3, 4])
+    hidden = scale(product(data([1, 1]), w), 2.0)
+    total(product(hidden.detach(), v)).backward()
+    assert w.grad is None
+    total(product(hidden, v)).backward()
+    np.testing.assert_array_equal(w.grad.numpy(), [6, 8])
