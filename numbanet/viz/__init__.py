@@ -1,1 +1,1 @@
-"""Models as text and pictures."""
+"""Models as text and pictures, and what their training steps do."""

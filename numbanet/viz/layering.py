@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 Key = Hashable
@@ -127,7 +128,7 @@ def _sorted(rows: list[list[Any]], chains: Sequence[Sequence[Any]]) -> list[list
     above: dict[Any, list[Any]] = defaultdict(list)
     below: dict[Any, list[Any]] = defaultdict(list)
     for chain in chains:
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in pairwise(chain):
             below[upper].append(lower)
             above[lower].append(upper)
     best, fewest = [list(row) for row in rows], _crossings(rows, below)
@@ -159,7 +160,7 @@ def _by_barycentre(row: list[Any], fixed: Sequence[Any], near: Mapping[Any, list
 def _crossings(rows: Sequence[Sequence[Any]], below: Mapping[Any, Sequence[Any]]) -> int:
     """How many pairs of short edges cross."""
     total = 0
-    for upper, lower in zip(rows, rows[1:], strict=False):
+    for upper, lower in pairwise(rows):
         place = {each: i for i, each in enumerate(lower)}
         seen: list[int] = []
         for each in upper:

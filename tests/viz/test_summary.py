@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from numbanet import Input, Model, Sequential
+from numbanet import Input, Model, Module, Sequential, initializers, nn, ops
 from numbanet.errors import ArgumentError
+from numbanet.ir import Value
 from numbanet.layers import (
     Add,
     BatchNormalization,
@@ -21,6 +22,7 @@ from numbanet.layers import (
 )
 from numbanet.viz.summary import size
 from tests.reference_device import ReferenceDevice
+from tests.viz import drawn
 
 Golden = Callable[[str, str], None]
 
@@ -67,3 +69,48 @@ def test_compiled_models_show_the_planned_memory() -> None:
 )
 def test_sizes(nbytes: int, text: str) -> None:
     assert size(nbytes) == text
+
+
+def test_nested_models_expand(golden: Golden) -> None:
+    model = drawn.nested()
+    model["encoder"].trainable = False
+    golden("summary_expanded", model.summary(expand_nested=True, show_trainable=True))
+
+
+def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    model = drawn.chain()
+    printed: list[str] = []
+    part = model.summary(print_fn=printed.append, layer_range=("max_pooling2d", "flatten"))
+    assert printed == [part]
+    assert capsys.readouterr().out == ""
+    assert [line.split()[0] for line in part.splitlines()[4:-3]] == ["max_pooling2d", "flatten"]
+    with pytest.raises(ArgumentError, match="no layer 'conv9'"):
+        model.summary(layer_range=("conv9", "flatten"))
+    for option in ({"line_length": 80}, {"positions": [0.3, 0.6]}):
+        with pytest.raises(NotImplementedError, match=next(iter(option))):
+            model.summary(**option)
+
+
+def test_modules_of_the_other_door() -> None:
+    block = nn.Sequential(nn.Linear(8, 4), nn.ReLU())
+    model = Sequential([Input((8,)), block, nn.Linear(4, 2)])
+    text = model.summary(expand_nested=True)
+    assert "sequential (Sequential)  (None, 4)          36    16 B     72  input" in text
+    assert "linear (Linear)          (None, 2)          10     8 B     18  sequential" in text
+
+
+def test_modules_with_parameters_of_their_own_are_one_row() -> None:
+    class Scaled(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Dense(4)
+
+        def build(self, x: Value) -> None:
+            self.scale = self.parameter("scale", (4,), initializers.get("ones"))
+
+        def forward(self, x: Value) -> Value:
+            return self.inner(x) * ops.variable_value(self.scale)
+
+    text = Sequential([Input((8,)), Scaled()]).summary(expand_nested=True)
+    assert "scaled (Scaled)" in text
+    assert "Dense" not in text
