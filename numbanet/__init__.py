@@ -8,6 +8,7 @@ Two doors lead in: `numbanet.layers` and `numbanet.Model` with Keras's names, `n
 """
 
 from numbanet import (
+    constraints,
     data,
     initializers,
     io,
@@ -18,13 +19,21 @@ from numbanet import (
     ops,
     optim,
     optimizers,
+    regularizers,
     tensors,
 )
 from numbanet.configuration import register
 from numbanet.initializers import set_seed
 from numbanet.io import load, load_tensors, save_tensors
 from numbanet.layers import Input, Module
-from numbanet.models import Callback, History, LearningRateScheduler, Model, Sequential
+from numbanet.models import (
+    Callback,
+    History,
+    LearningRateScheduler,
+    Model,
+    Sequential,
+    callbacks,
+)
 
 # The functions of tensors, under the names that `torch` has them: some are Python's own.
 from numbanet.tensors import *  # noqa: F403
@@ -40,6 +49,8 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Module",
     "Sequential",
     "__version__",
+    "callbacks",
+    "constraints",
     "data",
     "initializers",
     "io",
@@ -53,6 +64,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "optim",
     "optimizers",
     "register",
+    "regularizers",
     "save_tensors",
     "set_seed",
     "tensors",

@@ -364,7 +364,7 @@ def test_two_kinds_of_validation() -> None:
         model.fit(X, Y, validation_split=0.5, validation_data=(X, Y), verbose=0)
 
 
-@pytest.mark.parametrize("data", [X, (X,), (X, Y, Y)])
+@pytest.mark.parametrize("data", [X, (X,), (X, Y, Y, Y)])
 def test_validation_data_that_is_no_pair(data: object) -> None:
     model = classifier()
     with refused(model, ArgumentError, "validation_data is a pair (x, y)"):

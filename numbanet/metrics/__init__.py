@@ -97,7 +97,7 @@ _CLASSES: tuple[type[Metric], ...] = (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
 )
-_SHORT: dict[str, type[Metric]] = {
+_SHORT: dict[str, Callable[..., Metric]] = {
     "acc": SuitableAccuracy,
     "bce": BinaryCrossentropy,
     "kld": KLDivergence,
@@ -107,7 +107,8 @@ _SHORT: dict[str, type[Metric]] = {
     "msle": MeanSquaredLogarithmicError,
     "rmse": RootMeanSquaredError,
 }
-_NAMES = {each.name: each for each in _CLASSES} | _SHORT
+_NAMES: dict[str, Callable[..., Metric]] = {each.name: each for each in _CLASSES}
+_NAMES |= _SHORT
 _NAMES |= {name.upper(): each for name, each in _SHORT.items()}
 _NAMES |= {each.__name__: each for each in _CLASSES if each is not SuitableAccuracy}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -164,7 +165,7 @@ class R2Score(Metric):
             raw = self._adjusted(raw, samples)
         return float(raw) if np.ndim(raw) == 0 else np.asarray(raw)
 
-    def _adjusted(self, raw: np.ndarray, samples: float) -> np.ndarray:
+    def _adjusted(self, raw: Any, samples: float) -> Any:
         free = samples - self.num_regressors - 1
         if free <= 0:
             raise ArgumentError(

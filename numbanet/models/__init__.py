@@ -1,8 +1,9 @@
 """Models: what trains, evaluates and predicts."""
 
+from numbanet.models import callbacks
 from numbanet.models.callbacks import Callback, LearningRateScheduler
 from numbanet.models.history import History
 from numbanet.models.model import Model
 from numbanet.models.sequential import Sequential
 
-__all__ = ["Callback", "History", "LearningRateScheduler", "Model", "Sequential"]
+__all__ = ["Callback", "History", "LearningRateScheduler", "Model", "Sequential", "callbacks"]

@@ -1,74 +1,169 @@
-"""The training loop: epochs, validation, progress."""
+"""The training loop: epochs, validation, callbacks, progress."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
 
-from numbanet.arrays.epochs import epoch_order
-from numbanet.models.callbacks import Callback
+from numbanet.models.callbacks import CallbackList, Logs
+from numbanet.models.data import Source
 from numbanet.models.history import History
+from numbanet.models.interrupts import Interrupts
 from numbanet.models.progress import Progress
-from numbanet.models.trainer import DataSet, Trainer
+from numbanet.models.trainer import CHUNK_SECONDS, Trainer, Watcher
 
 EVALUATION_BATCH = 512
 """Batch size where none is asked for: results do not depend on it, speed and memory do."""
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and in what order to train."""
+class PassWatcher(Watcher):
+    """Tells callbacks and a progress bar of the steps of a pass, and hears Ctrl-C.
 
-    batch_size: int
+    Parameters
+    ----------
+    phase : {"train", "test"}
+    callbacks : CallbackList
+    interrupts : Interrupts
+    progress : Progress, optional
+    """
+
+    def __init__(
+        self,
+        phase: str,
+        callbacks: CallbackList,
+        interrupts: Interrupts,
+        progress: Progress | None = None,
+    ) -> None:
+        self.is_stepwise = callbacks.wants_batches(phase)
+        self._phase, self._callbacks = phase, callbacks
+        self._interrupts, self._progress = interrupts, progress
+        self._done = 0
+        self._shown = 0.0
+
+    def before(self, trainer: Trainer) -> None:
+        if self.is_stepwise:
+            self._callbacks.call(f"on_{self._phase}_batch_begin", self._done, {})
+
+    def after(self, trainer: Trainer, steps: int) -> None:
+        self._done += steps
+        if self.is_stepwise:
+            logs = Logs(trainer.results)
+            self._callbacks.call(f"on_{self._phase}_batch_end", self._done - 1, logs)
+            logs.close()
+        progress, now = self._progress, time.perf_counter()
+        is_due = not self.is_stepwise or now - self._shown > CHUNK_SECONDS
+        if progress is not None and progress.is_watching and is_due:
+            # Who looks waits for the device.
+            progress.step(self._done, trainer.results())
+            self._shown = now
+        self.is_over = self._phase == "train" and trainer.model.stop_training
+        self._interrupts.check()
+
+
+@dataclass
+class Validation:
+    """What is validated on, and after which epochs.
+
+    Attributes
+    ----------
+    source : callable
+        Gives the data, from their start where that can be.
+    frequency : int or collection of int
+        Each so many epochs, or after these, which count from 1.
+    """
+
+    source: Callable[[], Source]
+    frequency: int | Collection[int] = 1
+
+    def is_due(self, epoch: int) -> bool:
+        if isinstance(self.frequency, Collection):
+            return epoch + 1 in self.frequency
+        return (epoch + 1) % self.frequency == 0
+
+
+def run_test(
+    trainer: Trainer, source: Source, callbacks: CallbackList, interrupts: Interrupts
+) -> dict[str, Any]:
+    """Loss and metrics of what ``source`` gives."""
+    callbacks.call("on_test_begin", {})
+    watcher = PassWatcher("test", callbacks, interrupts)
+    logs = trainer.evaluate(source.epoch(0, 0), watcher)
+    callbacks.call("on_test_end", logs)
+    return logs
+
+
+@dataclass
+class Fitting:
+    """A training, from its first epoch to its last.
+
+    Attributes
+    ----------
+    epoch : int
+        The one that comes next.
+    epochs : int
+        Where training ends.
+    seed : int
+        Of orders and of everything random.
+    """
+
+    trainer: Trainer
+    source: Source
+    validation: Validation | None
+    epoch: int
     epochs: int
-    shuffle: bool
     seed: int
+    callbacks: CallbackList
+    progress: Progress
+    history: History = field(default_factory=History)
 
-    def steps(self, samples: int) -> int:
-        """Number of steps of an epoch, a last smaller batch included."""
-        return -(-samples // self.batch_size)
+    def resume(self, epoch: int, seed: int) -> None:
+        """Go on with ``epoch``, as the training did that had this seed."""
+        self.epoch, self.seed = epoch, seed
+        self.history.params["seed"] = seed
 
+    def run(self) -> History:
+        """Train.
 
-def run_epochs(
-    trainer: Trainer,
-    data: DataSet,
-    validation: DataSet | None,
-    schedule: Schedule,
-    progress: Progress,
-    callbacks: Sequence[Callback] = (),
-) -> History:
-    """Train for all epochs of ``schedule``; loss and metrics of each."""
-    for callback in callbacks:
-        callback.model = trainer.model
-    steps = schedule.steps(data.samples)
-    history = History(
-        params={
-            "epochs": schedule.epochs,
-            "batch_size": schedule.batch_size,
-            "steps": steps,
-            "seed": schedule.seed,
-        }
-    )
-    trainer.counters.seed.assign(schedule.seed)
-    try:
-        for epoch in range(schedule.epochs):
-            for callback in callbacks:
-                callback.on_epoch_begin(epoch)
-            order = epoch_order(
-                data.samples, seed=schedule.seed, epoch=epoch, shuffle=schedule.shuffle
-            )
-            progress.begin(epoch, steps)
-            look = progress.step if progress.is_watching else None
-            logs = trainer.train_epoch(data, order, schedule.batch_size, look)
-            if validation is not None:
-                size = min(EVALUATION_BATCH, validation.samples)
-                found = trainer.evaluate(validation, size)
-                logs |= {f"val_{name}": number for name, number in found.items()}
-            progress.end(epoch, logs)
-            history.append(epoch, logs)
-            for callback in callbacks:
-                callback.on_epoch_end(epoch, logs)
-        trainer.finish()
-    finally:
-        progress.close()
-    return history
+        Ctrl-C ends training after a step, or after an epoch's callbacks: the model is as that
+        step left it, the history has the epochs that were finished, and KeyboardInterrupt is
+        raised.
+        """
+        model, trainer = self.trainer.model, self.trainer
+        model.stop_training = False
+        logs: dict[str, Any] = {}
+        with Interrupts() as interrupts:
+            try:
+                self.callbacks.call("on_train_begin", {})
+                trainer.counters.seed.assign(self.seed)
+                while self.epoch < self.epochs and not model.stop_training:
+                    logs = self._run_epoch(self.epoch, interrupts)
+                    self.epoch += 1
+                trainer.finish()
+                self.callbacks.call("on_train_end", logs)
+            finally:
+                self.progress.close()
+        return self.history
+
+    def _run_epoch(self, epoch: int, interrupts: Interrupts) -> dict[str, Any]:
+        trainer = self.trainer
+        self.callbacks.call("on_epoch_begin", epoch, {})
+        self.progress.begin(epoch, self.source.steps)
+        watcher = PassWatcher("train", self.callbacks, interrupts, self.progress)
+        trainer.begin()
+        for piece in self.source.epoch(epoch, self.seed):
+            trainer.train(piece, watcher)
+            if watcher.is_over:
+                break
+        logs = trainer.results()
+        if self.validation is not None and self.validation.is_due(epoch):
+            found = run_test(trainer, self.validation.source(), self.callbacks, interrupts)
+            logs |= {f"val_{name}": number for name, number in found.items()}
+        self.progress.end(epoch, logs)
+        try:
+            self.callbacks.call("on_epoch_end", epoch, logs)
+        finally:
+            self.history.append(epoch, logs)
+        interrupts.check()
+        return logs

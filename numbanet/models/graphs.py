@@ -6,19 +6,23 @@ that the step itself moves on. So an epoch is one call: nothing happens on the h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
 
 from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
-from numbanet.models.objective import Objective
+from numbanet.layers.layer import activity_penalties
+from numbanet.layers.module import Constraint, Regularizer
+from numbanet.models.objective import Batch, Objective
 from numbanet.ops.leaf import input_value, variable_value
 from numbanet.optimizers import Optimizer
 from numbanet.passes.inference import inference
 from numbanet.state.flat import FlatState
-from numbanet.state.linking import link
+from numbanet.state.linking import Leaves, link
 
 ORDER = "order"
 """Name of the input that holds the permutation of the samples."""
@@ -29,6 +33,12 @@ class Recorder(Protocol):
 
     def record_on(self, inputs: Mapping[str, Value]) -> dict[str, Value]: ...
 
+    def trainable_variables(self) -> Mapping[str, Variable]: ...
+
+    def regularizers(self) -> Mapping[Variable, Regularizer]: ...
+
+    def constraints(self) -> Mapping[Variable, Constraint]: ...
+
 
 @dataclass(frozen=True)
 class Counters:
@@ -38,16 +48,27 @@ class Counters:
     ----------
     start : Variable
         Position of the next batch in the permutation, int64.
-    totals : tuple of Variable
-        Sums of `Objective.totals` over the epoch so far. They are scalars, and not a vector, so
-        that each is added to where its number is computed.
     seed : Variable
         Key of the random numbers, int64.
+    sums : dict of types to tuple of Variable
+        Sums of `Objective.totals` over the epoch so far, made when a step first adds to them.
+        They are scalars where that is enough, and not a vector, so that each is added to
+        where its number is computed.
     """
 
-    start: Variable
-    totals: tuple[Variable, ...]
-    seed: Variable
+    start: Variable = field(default_factory=lambda: Variable(np.int64(0), "start"))
+    seed: Variable = field(default_factory=lambda: Variable(np.int64(0), "seed"))
+    sums: dict[tuple[TensorType, ...], tuple[Variable, ...]] = field(default_factory=dict)
+
+    def totals(self, parts: Sequence[Value]) -> tuple[Variable, ...]:
+        """The sums that parts of these types are added to."""
+        types = tuple(part.type for part in parts)
+        if types not in self.sums:
+            self.sums[types] = tuple(
+                Variable(np.zeros(each.sizes, each.dtype.numpy), f"total_{i}")
+                for i, each in enumerate(types)
+            )
+        return self.sums[types]
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,7 @@ class DataTypes:
 
     inputs: Mapping[str, TensorType]
     targets: Mapping[str, TensorType]
+    weights: Mapping[str, TensorType] = field(default_factory=dict)
 
 
 def training_graph(
@@ -74,6 +96,7 @@ def training_graph(
     parameters = [leaves.of(variable) for variable in state.segments]
     gradients = differentiate([graph.outputs["loss"]], parameters)
     moves = optimizer.updates(state, slots, gradients, leaves)
+    moves = _constrained(moves, state, model.constraints(), leaves)
     return Graph(graph.inputs, {}, (*graph.updates, *moves))
 
 
@@ -119,12 +142,48 @@ def _forward(
         return values
 
     inputs, targets = batch("x", data.inputs), batch("y", data.targets)
-    predictions = model.record_on(inputs)
-    loss = objective.loss(targets, predictions)
-    parts = objective.totals(loss, targets, predictions, batch_size)
-    totals = [variable_value(total) for total in counters.totals]
+    weights = batch("w", data.weights)
+    with activity_penalties() as penalties:
+        values = Batch(targets, model.record_on(inputs), weights)
+    losses = objective.losses(values)
+    loss = objective.loss(losses)
+    for penalty in (*penalties, *_penalties(model)):
+        loss = loss + penalty
+    parts = objective.totals(loss, losses, values, batch_size)
+    totals = [variable_value(total) for total in counters.totals(parts)]
     updates = [Update(a, a + b) for a, b in zip(totals, parts, strict=True)]
     return Graph(tuple(leaves), {"loss": loss}, (*updates, Update(start, start + batch_size)))
+
+
+def _penalties(model: Recorder) -> list[Value]:
+    """What regularizers add to the loss for the parameters that are trained."""
+    regularizers = model.regularizers()
+    trained = dict.fromkeys(model.trainable_variables().values())
+    return [
+        regularizers[each](variable_value(each)) for each in trained if each in regularizers
+    ]
+
+
+def _constrained(
+    moves: Sequence[Update],
+    state: FlatState,
+    constraints: Mapping[Variable, Constraint],
+    leaves: Leaves,
+) -> list[Update]:
+    """``moves`` with the parameters' new values brought back to what they are subject to."""
+    if not any(variable in constraints for variable in state.segments):
+        return list(moves)
+
+    def bounded(moved: Value) -> Value:
+        parts = []
+        for variable, place in state.segments.items():
+            part = ops.segment(moved, place.offset, place.shape)
+            constraint = constraints.get(variable)
+            parts.append(part if constraint is None else constraint(part))
+        return ops.pack(parts, [each.offset for each in state.segments.values()], state.size)
+
+    flat = leaves.of(state.flat)
+    return [Update(flat, bounded(move.new)) if move.old is flat else move for move in moves]
 
 
 def _samples(data: DataTypes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -14,17 +15,18 @@ class History:
     ----------
     epoch : list of int
         From 0.
-    history : dict of str to list of float
-        By name, ``val_`` before those of the validation data.
+    history : dict of str to list
+        By name, ``val_`` before those of the validation data. Metrics of several numbers have
+        an array for each epoch.
     params : dict
-        ``epochs``, ``batch_size``, ``steps`` (of an epoch) and ``seed``.
+        ``epochs``, ``batch_size`` and ``steps`` of an epoch (None if nobody knows), ``seed``.
     """
 
     epoch: list[int] = field(default_factory=list)
-    history: dict[str, list[float]] = field(default_factory=dict)
-    params: dict[str, int] = field(default_factory=dict)
+    history: dict[str, list[Any]] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
 
-    def append(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def append(self, epoch: int, logs: Mapping[str, Any]) -> None:
         """Add an epoch."""
         self.epoch.append(epoch)
         for name, number in logs.items():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, reduce
+from itertools import islice
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,11 @@ from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
 from numbanet.layers.structure import flatten
 from numbanet.losses import Loss, LossLike
-from numbanet.metrics import LossMetric, Metric, MetricLike
+from numbanet.metrics import Metric, MetricLike
+from numbanet.models.names import free_name
 
 LossSpec = LossLike | Sequence[LossLike] | Mapping[str, LossLike]
-MetricSpec = Sequence[MetricLike] | Mapping[str, Sequence[MetricLike]]
+MetricSpec = Sequence[Any] | Mapping[str, MetricLike | Sequence[MetricLike]]
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,26 @@ class Goal:
     loss: Loss
     weight: float
     metrics: tuple[Metric, ...]
+    weighted_metrics: tuple[Metric, ...] = ()
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A metric of an output, its name in logs, and whether samples have weights in it."""
+
+    output: str
+    name: str
+    metric: Metric
+    is_weighted: bool
 
 
 @dataclass(frozen=True)
 class Objective:
     """Goals by output.
 
-    A step adds up `totals`, scalars: the weighted loss, then the totals of the meters in order.
-    `results` makes named numbers of the sums.
+    A step adds up `totals`: the whole loss, with several outputs each one's loss, the weights
+    of the outputs that have them, and then the totals of the meters in order. `results` makes
+    named numbers of the sums.
     """
 
     goals: Mapping[str, Goal]
@@ -58,83 +74,126 @@ class Objective:
             for name, part in by_name(y, list(self.goals), "targets").items()
         }
 
-    def loss(self, targets: Mapping[str, Value], predictions: Mapping[str, Value]) -> Value:
-        """The weighted sum of the losses' means, a scalar."""
-        total: Value | None = None
+    def losses(self, batch: Batch) -> dict[str, Value]:
+        """The loss of each output, a scalar."""
+        found = {}
         for name, goal in self.goals.items():
-            term = goal.loss(targets[name], predictions[name])
-            term = term if goal.weight == 1 else term * goal.weight
-            total = term if total is None else total + term
-        if total is None:
-            raise ArgumentError("an objective has at least one output")
-        return total
-
-    def totals(
-        self,
-        loss: Value,
-        targets: Mapping[str, Value],
-        predictions: Mapping[str, Value],
-        samples: int,
-    ) -> list[Value]:
-        """What a batch of ``samples`` adds to the sums: `width` scalars of the loss's dtype."""
-        scalars = [loss * float(samples)]
-        for output, _, metric in self._meters():
-            scalars += metric.totals(targets[output], predictions[output])
-        return [ops.cast(each, loss.dtype) for each in scalars]
-
-    @property
-    def width(self) -> int:
-        """Number of totals."""
-        return 1 + sum(metric.width for _, _, metric in self._meters())
-
-    def results(self, sums: Sequence[float], samples: int) -> dict[str, float]:
-        """Named numbers out of the totals of ``samples`` samples."""
-        found = {"loss": sums[0] / samples}
-        start = 1
-        for _, name, metric in self._meters():
-            end = start + metric.width
-            found[name] = metric.finish(sums[start:end], samples)
-            start = end
+            weight = batch.weights.get(name)
+            loss = goal.loss(batch.targets[name], batch.predictions[name], weight)
+            if loss.rank:
+                raise ArgumentError(
+                    f"the loss of output {name!r} is one number in training",
+                    got=str(loss.type),
+                    mend="Give the loss another reduction",
+                )
+            found[name] = loss
         return found
 
-    def _meters(self) -> list[tuple[str, str, Metric]]:
-        """``(output, name in logs, metric)``: with several outputs, each one's loss too."""
+    def loss(self, losses: Mapping[str, Value]) -> Value:
+        """The weighted sum of the outputs' losses, a scalar."""
+        terms = [
+            losses[name] if goal.weight == 1 else losses[name] * goal.weight
+            for name, goal in self.goals.items()
+        ]
+        if not terms:
+            raise ArgumentError("an objective has at least one output")
+        return reduce(add, terms)
+
+    def totals(
+        self, loss: Value, losses: Mapping[str, Value], batch: Batch, samples: int
+    ) -> list[Value]:
+        """What a batch of ``samples`` adds to the sums, in the loss's dtype."""
+        found = [loss * float(samples)]
+        if len(self.goals) > 1:
+            found += [each * float(samples) for each in losses.values()]
+        found += [ops.sum(batch.weights[name]) for name in self._weighed(batch.weights)]
+        for meter in self.meters:
+            found += meter.metric.totals(
+                batch.targets[meter.output],
+                batch.predictions[meter.output],
+                batch.weights.get(meter.output) if meter.is_weighted else None,
+            )
+        return [ops.cast(each, loss.dtype) for each in found]
+
+    def results(
+        self, sums: Sequence[np.ndarray], samples: int, weights: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """Named numbers out of the totals of ``samples`` samples.
+
+        ``weights`` names the outputs whose samples have weights.
+        """
+        remaining = iter(sums)
+        found: dict[str, Any] = {"loss": float(next(remaining)) / samples}
+        if len(self.goals) > 1:
+            for name in self.goals:
+                found[f"{name}_loss"] = float(next(remaining)) / samples
+        seen = {name: float(next(remaining)) for name in self._weighed(weights)}
+        for meter in self.meters:
+            totals = list(islice(remaining, meter.metric.width))
+            count = seen.get(meter.output, samples) if meter.is_weighted else samples
+            found[meter.name] = meter.metric.finish(totals, count)
+        return found
+
+    @cached_property
+    def meters(self) -> tuple[Meter, ...]:
+        """The metrics of all outputs, those without weights first."""
         several = len(self.goals) > 1
-        meters: list[tuple[str, str, Metric]] = []
-        if several:
-            meters += [
-                (output, f"{output}_loss", LossMetric(goal.loss))
-                for output, goal in self.goals.items()
-            ]
-        for output, goal in self.goals.items():
-            for metric in goal.metrics:
-                name = f"{output}_{metric.name}" if several else metric.name
-                meters.append((output, name, metric))
-        return meters
+        found: dict[str, Meter] = {}
+        for is_weighted in (False, True):
+            for output, goal in self.goals.items():
+                for metric in goal.weighted_metrics if is_weighted else goal.metrics:
+                    name = f"{output}_{metric.name}" if several else metric.name
+                    if is_weighted and name in found:
+                        name = f"weighted_{name}"
+                    name = free_name(name, found)
+                    found[name] = Meter(output, name, metric, is_weighted)
+        return tuple(found.values())
+
+    def _weighed(self, weights: Collection[str]) -> list[str]:
+        """Outputs whose weights somebody needs the sum of."""
+        return [
+            name
+            for name, goal in self.goals.items()
+            if name in weights and goal.weighted_metrics
+        ]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Values of a batch, by output."""
+
+    targets: Mapping[str, Value]
+    predictions: Mapping[str, Value]
+    weights: Mapping[str, Value]
 
 
 def make_objective(
     outputs: Sequence[str],
     loss: LossSpec,
-    metrics: MetricSpec,
+    metrics: MetricSpec | None,
     weights: Mapping[str, float] | Sequence[float] | None,
+    weighted_metrics: MetricSpec | None = (),
 ) -> Objective:
     """The objective of a model with these outputs, out of what ``compile`` was given."""
     losses = {
         name: loss_names.get(each) for name, each in _spread("loss", loss, outputs).items()
     }
-    chosen = _metrics(metrics, outputs)
+    chosen = _metrics("metrics", metrics, outputs)
+    weighted = _metrics("weighted_metrics", weighted_metrics, outputs)
     factors = _spread("loss_weights", 1.0 if weights is None else weights, outputs)
     return Objective(
-        {name: Goal(losses[name], float(factors[name]), chosen[name]) for name in outputs}
+        {
+            name: Goal(losses[name], float(factors[name]), chosen[name], weighted[name])
+            for name in outputs
+        }
     )
 
 
-def check_names(loss: LossSpec, metrics: MetricSpec) -> None:
+def check_names(loss: LossSpec, metrics: MetricSpec | None) -> None:
     """Raise ArgumentError for a name that is unknown whatever the outputs will be."""
     for each in flatten(loss):
         loss_names.get(each)
-    for each in flatten(metrics):
+    for each in flatten(metrics or ()):
         metric_names.get(each)
 
 
@@ -157,14 +216,23 @@ def _spread(what: str, given: Any, outputs: Sequence[str]) -> dict[str, Any]:
     return dict.fromkeys(outputs, given)
 
 
-def _metrics(given: MetricSpec, outputs: Sequence[str]) -> dict[str, tuple[Metric, ...]]:
+def _metrics(
+    what: str, given: MetricSpec | None, outputs: Sequence[str]
+) -> dict[str, tuple[Metric, ...]]:
+    """Metrics by output: a list of lists has one for each, any other list is for all."""
+    if given is None:
+        given = ()
+    if not isinstance(given, Mapping) and any(isinstance(each, list | tuple) for each in given):
+        given = _spread(what, given, outputs)
     if isinstance(given, Mapping):
-        _check_names("metrics", given, outputs)
+        _check_names(what, given, outputs)
         return {name: _metric_list(given.get(name, ())) for name in outputs}
     return {name: _metric_list(given) for name in outputs}
 
 
 def _metric_list(given: Any) -> tuple[Metric, ...]:
+    if given is None:
+        return ()
     each = given if isinstance(given, list | tuple) else (given,)
     return tuple(metric_names.get(metric) for metric in each)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from numbanet.errors import ArgumentError
@@ -40,19 +42,19 @@ class Progress:
         """Whether anybody looks between the steps."""
         return self._bar is not None
 
-    def begin(self, epoch: int, steps: int) -> None:
+    def begin(self, epoch: int, steps: int | None) -> None:
         self._began = time.perf_counter()
         if self._verbose == 1:
             title = f"Epoch {epoch + 1}/{self._epochs}"
             self._bar = tqdm(total=steps, desc=title, unit="step", dynamic_ncols=True)
 
-    def step(self, done: int, logs: Mapping[str, float]) -> None:
+    def step(self, done: int, logs: Mapping[str, Any]) -> None:
         """Called a few times a second."""
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             self._bar.set_postfix_str(show(logs))
 
-    def end(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def end(self, epoch: int, logs: Mapping[str, Any]) -> None:
         seconds = time.perf_counter() - self._began
         if self._bar is not None:
             self._bar.set_postfix_str(show(logs))
@@ -69,6 +71,12 @@ class Progress:
             self._bar = None
 
 
-def show(logs: Mapping[str, float]) -> str:
+def show(logs: Mapping[str, Any]) -> str:
     """``loss: 0.1234 - accuracy: 0.9876``."""
-    return " - ".join(f"{name}: {number:.4g}" for name, number in logs.items())
+    return " - ".join(f"{name}: {_short(number)}" for name, number in logs.items())
+
+
+def _short(number: Any) -> str:
+    if not isinstance(number, np.ndarray):
+        return f"{number:.4g}"
+    return np.array2string(number, precision=4, threshold=8).replace("\n", "")

@@ -1,23 +1,23 @@
-"""The trainer: a compiled model's state, its loaded programs, and epochs run with them."""
+"""The trainer: a compiled model's state, its loaded programs, and steps run with them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanet.arrays.inputs import common_length
 from numbanet.compile import compile_program
-from numbanet.errors import ArgumentError
-from numbanet.ir import DType, Graph, TensorType, Variable
+from numbanet.errors import DataError
+from numbanet.ir import Graph, TensorType, Variable
 from numbanet.models import graphs
+from numbanet.models.data import ArraySource, DataSet, Piece
 from numbanet.models.graphs import ORDER, Counters, DataTypes
 from numbanet.models.objective import Objective
+from numbanet.ops.leaf import variable_of
 from numbanet.optimizers import Optimizer
 from numbanet.plan.program import Program
 from numbanet.runtime.device import Device, Executable
@@ -26,68 +26,43 @@ from numbanet.state.flat import FlatState
 if TYPE_CHECKING:
     from numbanet.models.model import Model
 
-Look = Callable[[int, dict[str, float]], None]
-"""Called now and then with the number of steps done and the metrics so far."""
-
-LOOK_SECONDS = 0.2
-"""How long steps run before somebody may look at the metrics."""
+CHUNK_SECONDS = 0.2
+"""How long steps run before somebody may look."""
 
 
-@dataclass(frozen=True, eq=False)
-class DataSet:
-    """Checked arrays, all of one length, that programs read by name.
+class Watcher:
+    """Who stands by while steps run. This one lets them run.
 
     Attributes
     ----------
-    inputs, targets : dict of str to ndarray
-    samples : int
+    is_stepwise : bool
+        Whether it is told of each step, not of some now and then.
+    is_over : bool
+        Whether it wants no more steps.
     """
 
-    inputs: Mapping[str, np.ndarray]
-    targets: Mapping[str, np.ndarray]
-    samples: int = field(init=False)
+    is_stepwise = False
+    is_over = False
 
-    def __post_init__(self) -> None:
-        named = {f"input {k!r}": v for k, v in self.inputs.items()}
-        named |= {f"targets {k!r}": v for k, v in self.targets.items()}
-        object.__setattr__(self, "samples", common_length(named))
+    def before(self, trainer: Trainer) -> None:
+        """Called before some steps."""
 
-    @property
-    def types(self) -> DataTypes:
-        return DataTypes(_types(self.inputs), _types(self.targets))
-
-    def split(self, fraction: float) -> tuple[DataSet, DataSet]:
-        """All but the last ``fraction`` of the samples, and those."""
-        is_fraction = isinstance(fraction, Real) and 0 < fraction < 1
-        first = self.samples - (int(self.samples * fraction) if is_fraction else 0)
-        if first == self.samples:
-            raise ArgumentError(
-                "validation_split leaves samples on both sides",
-                got=f"{fraction} of {self.samples} samples",
-            )
-        return self._slice(slice(first)), self._slice(slice(first, None))
-
-    def _slice(self, which: slice) -> DataSet:
-        return DataSet(
-            {name: array[which] for name, array in self.inputs.items()},
-            {name: array[which] for name, array in self.targets.items()},
-        )
-
-    def bind(self, executable: Executable) -> None:
-        """Make these arrays what ``executable`` reads."""
-        for prefix, arrays in (("x", self.inputs), ("y", self.targets)):
-            for name, array in arrays.items():
-                executable.bind(f"{prefix}/{name}", array)
+    def after(self, trainer: Trainer, steps: int) -> None:
+        """Called after so many steps, which a device may still be at."""
 
 
-def _types(arrays: Mapping[str, np.ndarray]) -> dict[str, TensorType]:
-    return {
-        name: TensorType(array.shape, DType.of(array.dtype)) for name, array in arrays.items()
-    }
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A program, ready to run, and the totals that it adds to."""
+
+    executable: Executable
+    totals: tuple[Variable, ...]
 
 
 class Trainer:
     """State and programs of a model that is trained on a device.
+
+    A pass, such as an epoch, is `begin`, `run` for each piece of it, and `results`.
 
     Parameters
     ----------
@@ -104,13 +79,11 @@ class Trainer:
         self.objective = objective
         self.optimizer = optimizer
         self.device = device
-        zero = np.zeros((), _loss_dtype(model))
-        self.counters = Counters(
-            start=Variable(np.int64(0), "start"),
-            totals=tuple(Variable(zero, f"total_{i}") for i in range(objective.width)),
-            seed=Variable(np.int64(0), "seed"),
-        )
-        self._loaded: dict[object, Executable] = {}
+        self.counters = Counters()
+        self._loaded: dict[object, Loaded] = {}
+        self._totals: tuple[Variable, ...] = ()
+        self._weights: frozenset[str] = frozenset()
+        self._samples = 0
 
     @cached_property
     def state(self) -> FlatState:
@@ -126,6 +99,14 @@ class Trainer:
         """End training: what the optimizer has to do to the parameters after the last step."""
         self.optimizer.finish(self.state, self.slots)
 
+    def everything(self) -> dict[str, Variable]:
+        """All that training changes, by name: with these numbers it goes on where it was."""
+        found = {f"model/{name}": each for name, each in self.model.variables().items()}
+        found |= {f"optimizer/{name}": each for name, each in self.slots.items()}
+        found["optimizer/iterations"] = self.optimizer.iterations
+        found["optimizer/learning_rate"] = self.optimizer.rate
+        return found
+
     def data_types(self, samples: int) -> DataTypes:
         """Types of a data set with this number of samples."""
         signature = self.model.signature
@@ -140,25 +121,44 @@ class Trainer:
         """The planned program of one training step."""
         return compile_program(self._training_graph(data, batch_size), self.device)
 
-    def train_epoch(
-        self,
-        data: DataSet,
-        order: np.ndarray,
-        batch_size: int,
-        look: Look | None = None,
-    ) -> dict[str, float]:
-        """Train on each sample once, in ``order``; returns loss and metrics of the epoch.
+    # Passes.
 
-        Without ``look``, the host does nothing between the first step and the last.
-        """
+    def begin(self) -> None:
+        """Start a pass: forget the totals of the last one."""
+        self._totals = ()
+        self._samples = 0
+
+    def train(self, piece: Piece, watcher: Watcher) -> None:
+        """Training steps."""
         self.state.adopt()
-        return self._epoch("train", self._training_graph, data, order, batch_size, look)
+        self._run("train", self._training_graph, piece, watcher)
 
-    def evaluate(self, data: DataSet, batch_size: int) -> dict[str, float]:
-        """Loss and metrics over a data set, with everything in its form for inference."""
-        order = np.arange(data.samples, dtype=np.int64)
-        graph = self._evaluation_graph
-        return self._epoch("evaluate", graph, data, order, batch_size, None)
+    def test(self, piece: Piece, watcher: Watcher) -> None:
+        """Steps of evaluation, with everything in its form for inference."""
+        self._run("evaluate", self._evaluation_graph, piece, watcher)
+
+    def results(self) -> dict[str, Any]:
+        """Loss and metrics of the pass so far; waits for the steps to be done."""
+        sums = [total.numpy() for total in self._totals]
+        return self.objective.results(sums, self._samples, self._weights)
+
+    def train_epoch(
+        self, data: DataSet, order: np.ndarray, batch_size: int
+    ) -> dict[str, float]:
+        """Train on each sample once, in ``order``; returns loss and metrics of the epoch."""
+        self.begin()
+        for piece in ArraySource(data, batch_size).pieces(order):
+            self.train(piece, Watcher())
+        return self.results()
+
+    def evaluate(self, pieces: Iterable[Piece], watcher: Watcher) -> dict[str, Any]:
+        """Loss and metrics over pieces of data."""
+        self.begin()
+        for piece in pieces:
+            self.test(piece, watcher)
+            if watcher.is_over:
+                break
+        return self.results()
 
     def _training_graph(self, data: DataTypes, batch_size: int) -> Graph:
         return graphs.training_graph(
@@ -177,34 +177,39 @@ class Trainer:
             self.model, self.objective, self.counters, data, batch_size
         )
 
-    def _epoch(
+    def _run(
         self,
         kind: str,
         make: Callable[[DataTypes, int], Graph],
-        data: DataSet,
-        order: np.ndarray,
-        batch_size: int,
-        look: Look | None,
-    ) -> dict[str, float]:
-        self.counters.start.assign(0)
-        for total in self.counters.totals:
-            total.assign(0)
-        done = 0
-        for size, steps in _batches(data.samples, batch_size):
-            executable = self._load(kind, make, data, size)
-            data.bind(executable)
-            executable.bind(ORDER, order)
-            if look is None:
-                executable.run(steps)
-                continue
-            for chunk in _chunks(executable, steps):
-                done += chunk
-                look(done, self._results(min(done * batch_size, data.samples)))
-        return self._results(data.samples)
+        piece: Piece,
+        watcher: Watcher,
+    ) -> None:
+        loaded = self._load(kind, make, piece.data, piece.size)
+        self._join(loaded.totals, frozenset(piece.data.weights))
+        self.counters.start.assign(piece.start)
+        piece.data.bind(loaded.executable)
+        loaded.executable.bind(ORDER, piece.order)
+        chunk, left = 1, piece.steps
+        while left and not watcher.is_over:
+            count = min(chunk, left)
+            watcher.before(self)
+            began = time.perf_counter()
+            loaded.executable.run(count)
+            left -= count
+            self._samples += count * piece.size
+            watcher.after(self, count)
+            # A device may run on after run() returned; whoever looks has waited for it.
+            if not watcher.is_stepwise and time.perf_counter() - began < CHUNK_SECONDS / 2:
+                chunk *= 2
 
-    def _results(self, samples: int) -> dict[str, float]:
-        sums = [float(total.numpy()) for total in self.counters.totals]
-        return self.objective.results(sums, samples)
+    def _join(self, totals: tuple[Variable, ...], weights: frozenset[str]) -> None:
+        """Go on with the pass's totals, or start with these."""
+        if not self._totals:
+            for total in totals:
+                total.assign(np.zeros(total.type.sizes))
+            self._totals, self._weights = totals, weights
+        elif self._totals != totals:
+            raise DataError("some batches have sample weights, and others do not")
 
     def _load(
         self,
@@ -212,13 +217,20 @@ class Trainer:
         make: Callable[[DataTypes, int], Graph],
         data: DataSet,
         batch_size: int,
-    ) -> Executable:
-        """The executable for batches of this size, compiled when it is first needed."""
+    ) -> Loaded:
+        """The program for batches of this size, compiled when it is first needed."""
         key = (kind, str(data.types), batch_size, homes(self.model))
         if key not in self._loaded:
-            program = compile_program(make(data.types, batch_size), self.device)
-            self._loaded[key] = self.device.load(program)
+            graph = make(data.types, batch_size)
+            program = compile_program(graph, self.device)
+            self._loaded[key] = Loaded(self.device.load(program), self._totals_of(graph))
         return self._loaded[key]
+
+    def _totals_of(self, graph: Graph) -> tuple[Variable, ...]:
+        """Which of the sets of totals ``graph`` adds to."""
+        updated = {variable_of(update.old) for update in graph.updates}
+        (found,) = (each for each in self.counters.sums.values() if each[0] in updated)
+        return found
 
 
 def homes(model: Model) -> tuple[object, ...]:
@@ -230,30 +242,3 @@ def homes(model: Model) -> tuple[object, ...]:
         variable.home if isinstance(variable.home, FlatState) else None
         for variable in model.variables().values()
     )
-
-
-def _batches(samples: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    """``(size, how many)``: the full batches, and what is left."""
-    full, rest = divmod(samples, batch_size)
-    if full:
-        yield batch_size, full
-    if rest:
-        yield rest, 1
-
-
-def _chunks(executable: Executable, steps: int) -> Iterator[int]:
-    """Run ``steps`` steps, in pieces of about `LOOK_SECONDS` with looks between them."""
-    piece, left = 1, steps
-    while left:
-        count = min(piece, left)
-        began = time.perf_counter()
-        executable.run(count)
-        left -= count
-        # A device may run on after run() returned; whoever looks has waited for it.
-        yield count
-        if time.perf_counter() - began < LOOK_SECONDS / 2:
-            piece *= 2
-
-
-def _loss_dtype(model: Model) -> np.dtype:
-    return next(iter(model.signature.outputs.values())).dtype.numpy

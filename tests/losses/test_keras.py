@@ -114,7 +114,9 @@ def test_weights_and_reductions(case: int, reduction: str | None) -> None:
         # Keras wants an axis of size one for each that is missing.
         columns = weight[:, None] if weight is not None and weight.ndim == 1 else weight
         want = theirs(y_true, y_pred, sample_weight=columns)
-        np.testing.assert_allclose(found, np.asarray(want), rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(
+            np.ravel(found), np.ravel(np.asarray(want)), rtol=2e-5, atol=2e-5
+        )
 
 
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), CASES, ids=IDS)

@@ -296,7 +296,7 @@ def test_callbacks_see_epochs_and_schedule_the_learning_rate() -> None:
     recorder = Recorder()
     halve = LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
     model.fit(X, TARGET, epochs=3, verbose=0, callbacks=[halve, recorder])
-    names = ["loss", "mae"]
+    names = ["loss", "mae", "learning_rate"]
     assert recorder.seen == [(0, names, 0.5), (1, names, 0.25), (2, names, 0.125)]
 
 
@@ -352,7 +352,7 @@ def test_bad_arguments() -> None:
 
 def test_predict_needs_no_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     device = ReferenceDevice()
-    monkeypatch.setattr("numbanet.models.model.get_device", lambda name: device)
+    monkeypatch.setattr("numbanet.models.training.get_device", lambda name: device)
     model = Sequential([Input((4,)), Dense(2)])
     w, b = model.get_weights()
     np.testing.assert_allclose(model.predict(X), X @ w + b, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,571 @@
+"""Models that learn: `compile`, `fit`, `evaluate`, `predict` and their siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from numbanet import optimizers
+from numbanet.arrays import inputs as arrays
+from numbanet.arrays.ids import check_ids
+from numbanet.arrays.weights import class_weights, sample_weights
+from numbanet.errors import ArgumentError
+from numbanet.initializers import draw_seed
+from numbanet.layers.embedding import Embedding
+from numbanet.layers.module import unbuilt_on_error, walk
+from numbanet.layers.structure import map_leaves
+from numbanet.models.callbacks import Callback, CallbackList
+from numbanet.models.compiled import Compiled, require_positive
+from numbanet.models.data import ArraySource, DataSet, Source, StreamSource, is_stream, unpacked
+from numbanet.models.fitting import EVALUATION_BATCH, Fitting, Validation, run_test
+from numbanet.models.history import History
+from numbanet.models.interrupts import Interrupts
+from numbanet.models.objective import LossSpec, MetricSpec
+from numbanet.models.predictor import Predictor, batches_of
+from numbanet.models.progress import Progress, Verbosity, show
+from numbanet.models.signature import input_types
+from numbanet.models.structure import Structured
+from numbanet.models.trainer import Trainer, Watcher
+from numbanet.optimizers import Optimizer, OptimizerLike
+from numbanet.plan.program import Program
+from numbanet.runtime import get_device
+from numbanet.runtime.device import Device
+from numbanet.state.flat import home_of
+
+if TYPE_CHECKING:
+    from numbanet.models.model import Model
+
+Callbacks = Callback | Sequence[Callback] | CallbackList | None
+Scores = float | list[Any] | dict[str, Any]
+
+
+class Trainable(Structured):
+    """A structured model with everything that concerns training.
+
+    Attributes
+    ----------
+    history : History
+        Of the last `fit`, also while it runs, and if it was interrupted.
+    stop_training : bool
+        Set by callbacks: training ends after the step, or the epoch, that runs.
+    """
+
+    history: History
+    stop_training: bool = False
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self._compiled: Compiled | None = None
+        self._trainer: Trainer | None = None
+        self._predictor: Predictor | None = None
+        self._trained: tuple[list[str], list[str]] | None = None
+        self._fitting: Fitting | None = None
+
+    def compile(
+        self,
+        optimizer: OptimizerLike = "rmsprop",
+        loss: LossSpec | None = None,
+        metrics: MetricSpec | None = None,
+        loss_weights: Mapping[str, float] | Sequence[float] | None = None,
+        device: str | Device | None = None,
+        weighted_metrics: MetricSpec | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: str | bool = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+        loss : str, Loss or function, or a list or dict of them
+            One for each output; a single one serves all. A function takes values
+            ``(y_true, y_pred)`` and returns values.
+        metrics : list, or dict or list of lists by output
+            Names such as ``"accuracy"``, `Metric` or `Loss` objects, or functions of values.
+        loss_weights : list or dict of float, optional
+            Factors of the outputs' losses in their sum.
+        device : str or Device, optional
+            ``"cpu"``, ``"cuda"``; by default a GPU where there is one.
+        weighted_metrics : as ``metrics``
+            Those in which samples have their weights.
+        run_eagerly, jit_compile
+            Steps are always compiled; nothing else can be asked for.
+        steps_per_execution : int
+            Taken for Keras's sake: a whole epoch is one call already.
+        auto_scale_loss : bool
+            Taken for Keras's sake: there is no float16 to scale for.
+
+        Raises
+        ------
+        ArgumentError
+            On unknown names.
+        DeviceError
+            If the device cannot be used.
+        """
+        if loss is None:
+            raise ArgumentError("compile() needs a loss", mend="For example loss='mse'")
+        compiled = Compiled(
+            optimizers.get(optimizer),
+            loss,
+            metrics,
+            loss_weights,
+            get_device(device),
+            weighted_metrics,
+            run_eagerly,
+            steps_per_execution,
+            jit_compile,
+            auto_scale_loss,
+        )
+        compiled.check(self._signature)
+        self._compiled = compiled
+        self._trainer = self._predictor = None
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer given to ``compile``."""
+        return self._need_compiled().optimizer
+
+    @property
+    def trainer(self) -> Trainer:
+        """State and programs of the training."""
+        return self._current_trainer()
+
+    @property
+    def fitting(self) -> Fitting:
+        """The training that runs, or ran last."""
+        if self._fitting is None:
+            raise ArgumentError(f"{self.label} was not trained")
+        return self._fitting
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Verbosity = "auto",
+        callbacks: Callbacks = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+        seed: int | None = None,
+    ) -> History:
+        """Train.
+
+        Parameters
+        ----------
+        x, y : array_like, or list or dict of them
+            Inputs and targets; all of one length. Or ``x`` alone: a `numbanet.data.DataLoader`,
+            a generator, or anything else that gives batches ``(x, y)`` or
+            ``(x, y, sample_weight)``.
+        batch_size : int, optional
+            Of arrays, by default 32. The last batch of an epoch has what is left.
+        epochs : int
+            Where training ends, counted from 0, not from ``initial_epoch``.
+        verbose : {"auto", 0, 1, 2}
+            0: silent; 1: a bar; 2: a line an epoch.
+        callbacks : Callback, or sequence of them
+        validation_split : float
+            Part of the arrays, its end, to validate on instead of training.
+        validation_data : (x, y), (x, y, sample_weight), or what gives batches; optional
+        shuffle : bool
+            Draw a new order of the arrays for each epoch.
+        class_weight : dict of int to float, optional
+            Weights of samples by their class.
+        sample_weight : array_like, or list or dict of them by output, optional
+            A factor for each sample in the loss, or for each element of the leading axes.
+        initial_epoch : int
+        steps_per_epoch : int, optional
+            The next epoch goes on where this many steps end.
+        validation_steps : int, optional
+        validation_batch_size : int, optional
+        validation_freq : int or sequence of int
+            Validate each so many epochs, or after these, which count from 1.
+        seed : int, optional
+            Of the orders and of dropout. By default drawn from the generator of `set_seed`.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        DataError
+            On data that does not fit the model. Arrays are checked before anything changes,
+            batches before their step.
+        KeyboardInterrupt
+            After Ctrl-C, when the step is done. The model is as that step left it, and its
+            ``history`` has the epochs that were finished.
+        """
+        progress = Progress(verbose, epochs)
+        _check_numbers(
+            epochs, initial_epoch, seed, batch_size, steps_per_epoch, validation_batch_size
+        )
+        require_positive(validation_steps=validation_steps)
+        _check_frequency(validation_freq)
+        given = CallbackList(callbacks)
+        size = batch_size or 32
+        source, held_out = self._sources(
+            x, y, sample_weight, class_weight, validation_split, size, shuffle, steps_per_epoch
+        )
+        if held_out is not None and validation_data is not None:
+            raise ArgumentError("give validation_split or validation_data, not both")
+        test_size = validation_batch_size or batch_size or EVALUATION_BATCH
+        make = self._validation_source(validation_data, held_out, test_size, validation_steps)
+        self._fitting = Fitting(
+            self._current_trainer(),
+            source,
+            None if make is None else Validation(make, validation_freq),
+            initial_epoch,
+            epochs,
+            draw_seed() if seed is None else seed,
+            given,
+            progress,
+        )
+        self.history = self._fitting.history
+        self.history.params |= {
+            "epochs": epochs,
+            "batch_size": source.batch_size if isinstance(source, ArraySource) else None,
+            "steps": source.steps,
+            "seed": self._fitting.seed,
+        }
+        given.set_model(cast("Model", self))
+        given.set_params({**self.history.params, "verbose": verbose})
+        return self._fitting.run()
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Verbosity = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+        return_dict: bool = False,
+    ) -> Scores:
+        """Loss and metrics.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            Arrays, or batches as ``x`` alone; see `fit`.
+        batch_size : int, optional
+            Of arrays. Results do not depend on it.
+        verbose : {"auto", 0, 1, 2}
+            1 and 2 print them.
+        steps : int, optional
+            Number of batches, by default all.
+        callbacks : Callback, or sequence of them
+        return_dict : bool
+
+        Returns
+        -------
+        float, list or dict
+            The loss; a list of loss and metrics if there are metrics; all by name if
+            ``return_dict``.
+        """
+        require_positive(batch_size=batch_size, steps=steps)
+        given = self._told(callbacks)
+        source = self._test_source((x, y, sample_weight), batch_size or EVALUATION_BATCH, steps)
+        with Interrupts() as interrupts:
+            logs = run_test(self._current_trainer(), source(), given, interrupts)
+        if verbose and verbose != "auto":
+            print(show(logs))
+        return _scores(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Verbosity = 0,
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+    ) -> Any:
+        """Outputs, as one array, or a list or dict as the model was made.
+
+        Needs no ``compile``; then runs on the default device.
+
+        Parameters
+        ----------
+        x : array_like, or list or dict of them, or what gives batches
+            Targets in batches are not looked at.
+        batch_size : int, optional
+            Of arrays. Results do not depend on it.
+        verbose : {"auto", 0, 1, 2}
+            Taken for Keras's sake: nothing is shown.
+        steps : int, optional
+            Number of batches, by default all.
+        callbacks : Callback, or sequence of them
+        """
+        require_positive(batch_size=batch_size, steps=steps)
+        if is_stream(x):
+            batches: Iterable[Any] = (self._batch_inputs(unpacked(each)[0]) for each in x)
+        else:
+            inputs = self._batch_inputs(x)
+            samples = arrays.common_length(inputs)
+            batches = batches_of(inputs, samples, min(batch_size or EVALUATION_BATCH, samples))
+        outputs = self._current_predictor().predict(
+            islice(batches, steps), self._told(callbacks)
+        )
+        return self._as_made(outputs)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Scores:
+        """One training step on arrays; its loss and metrics as `evaluate` returns them.
+
+        Arguments are those of `fit`. Each batch size is a program of its own.
+        """
+        data = self._data_set(x, y, sample_weight, class_weight)
+        trainer = self._current_trainer()
+        trainer.begin()
+        for piece in ArraySource(data, data.samples).epoch(0, 0):
+            trainer.train(piece, Watcher())
+        return _scores(trainer.results(), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Scores:
+        """Loss and metrics of one batch, as `evaluate` returns them."""
+        data = self._data_set(x, y, sample_weight)
+        pieces = ArraySource(data, data.samples).epoch(0, 0)
+        return _scores(self._current_trainer().evaluate(pieces, Watcher()), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch, as `predict` returns them."""
+        inputs = self._batch_inputs(x)
+        arrays.common_length(inputs)
+        return self._as_made(self._current_predictor().run(inputs))
+
+    def program(self, batch_size: int = 32, samples: int | None = None) -> Program:
+        """The planned program of a training step: print it to see launches and memory."""
+        trainer = self._current_trainer()
+        count = batch_size if samples is None else samples
+        return trainer.train_program(trainer.data_types(count), batch_size)
+
+    # Data.
+
+    def _sources(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Mapping[int, float] | None,
+        fraction: float,
+        batch_size: int,
+        shuffle: bool,
+        limit: int | None,
+    ) -> tuple[Source, DataSet | None]:
+        """What is trained on, and the part of it that is held out."""
+        if is_stream(x):
+            _refuse("batches bring their own", y=y, sample_weight=sample_weight)
+            _refuse("arrays can be split, batches cannot", validation_split=fraction or None)
+            return self._stream(x, class_weight, limit), None
+        data = self._data_set(x, y, sample_weight, class_weight)
+        held_out = None
+        if fraction:
+            data, held_out = data.split(fraction)
+        size = min(batch_size, data.samples)
+        return ArraySource(data, size, shuffle, limit), held_out
+
+    def _validation_source(
+        self, given: Any, held_out: DataSet | None, size: int, limit: int | None
+    ) -> Callable[[], Source] | None:
+        if held_out is not None:
+            return _first_steps(held_out, size, limit)
+        if given is None:
+            return None
+        if is_stream(given):
+            return self._test_source((given, None, None), size, limit)
+        if not isinstance(given, list | tuple) or len(given) not in (2, 3):
+            raise ArgumentError(
+                "validation_data is a pair (x, y)",
+                got=type(given).__name__,
+                expected="(x, y), (x, y, sample_weight), or what gives batches",
+            )
+        x, y, weight = (*given, None)[:3]
+        return self._test_source((x, y, weight), size, limit)
+
+    def _test_source(
+        self, given: tuple[Any, Any, Any], size: int, limit: int | None
+    ) -> Callable[[], Source]:
+        x, y, weight = given
+        if not is_stream(x):
+            return _first_steps(self._data_set(x, y, weight), size, limit)
+        _refuse("batches bring their own", y=y, sample_weight=weight)
+        return lambda: self._stream(x, None, limit)
+
+    def _stream(
+        self, batches: Any, class_weight: Mapping[int, float] | None, limit: int | None
+    ) -> StreamSource:
+        """Batches as a source; a model that does not know its inputs looks at the first."""
+
+        def check(batch: Any) -> DataSet:
+            x, y, weight = unpacked(batch)
+            return self._data_set(x, y, weight, class_weight)
+
+        if self._signature is None:
+            remaining = iter(batches)
+            first = next(remaining, None)
+            if first is not None:
+                check(first)
+                if remaining is batches:
+                    batches = chain([first], remaining)
+        self._need_compiled()
+        return StreamSource(batches, check, limit)
+
+    def _data_set(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> DataSet:
+        compiled = self._need_compiled()
+        if class_weight is not None and sample_weight is not None:
+            raise ArgumentError("give class_weight or sample_weight, not both")
+        with self._settled_by(x):
+            inputs = self._inputs(x)
+            objective = compiled.objective(self.signature)
+            outputs = self.signature.outputs
+            targets = objective.prepare(self.signature.named_outputs(y), outputs)
+            if class_weight is not None:
+                sample_weight = class_weights(class_weight, targets)
+            dtype = next(iter(outputs.values())).dtype
+            return DataSet(inputs, targets, sample_weights(sample_weight, targets, dtype))
+
+    @contextmanager
+    def _settled_by(self, x: Any) -> Iterator[None]:
+        """A model that does not know its inputs learns them from ``x``; if the block then
+        refuses the data, it forgets them again."""
+        if self._signature is not None:
+            yield
+            return
+        takes_ids = any(isinstance(each, Embedding) for _, each in walk(self))
+        types = input_types(x, takes_ids=takes_ids)
+        structure = {name: name for name in types} if isinstance(x, Mapping) else None
+        with unbuilt_on_error(self):
+            try:
+                self.settle(types, structure)
+                yield
+            except Exception:
+                self._signature = None
+                raise
+
+    def _inputs(self, x: Any) -> dict[str, np.ndarray]:
+        inputs = arrays.inputs(self.signature.named_inputs(x), self.signature.inputs)
+        check_ids(inputs, self.signature.id_limits)
+        return inputs
+
+    def _batch_inputs(self, x: Any) -> dict[str, np.ndarray]:
+        with self._settled_by(x):
+            return self._inputs(x)
+
+    def _as_made(self, outputs: Mapping[str, np.ndarray]) -> Any:
+        return map_leaves(lambda name: outputs[name], self.signature.structure)
+
+    # State.
+
+    def _told(self, callbacks: Callbacks) -> CallbackList:
+        given = CallbackList(callbacks)
+        given.set_model(cast("Model", self))
+        return given
+
+    def _need_compiled(self) -> Compiled:
+        if self._compiled is None:
+            raise ArgumentError(
+                f"{self.label} is not compiled", mend="Call compile(optimizer, loss) first"
+            )
+        return self._compiled
+
+    def _device(self) -> Device:
+        """The device of ``compile``, else the one where the weights are, else the default."""
+        if self._compiled is not None:
+            return self._compiled.device
+        for variable in self.variables().values():
+            device = home_of(variable)
+            if isinstance(device, Device):
+                return device
+        return get_device(None)
+
+    def _current_predictor(self) -> Predictor:
+        if self._predictor is None:
+            self._predictor = Predictor(cast("Model", self), self._device())
+        return self._predictor
+
+    def _current_trainer(self) -> Trainer:
+        """The trainer, made anew if layers were frozen or thawed since the last time."""
+        compiled = self._need_compiled()
+        # A frozen layer may also compute something else: normalisation does.
+        trainable = list(self.trainable_variables()), self.frozen()
+        if self._trainer is None or trainable != self._trained:
+            objective = compiled.objective(self.signature)
+            model = cast("Model", self)
+            self._trainer = Trainer(model, objective, compiled.optimizer, compiled.device)
+            self._predictor = None
+            self._trained = trainable
+        return self._trainer
+
+
+def _first_steps(data: DataSet, size: int, limit: int | None) -> Callable[[], Source]:
+    """Arrays in order: all, or so many steps of them."""
+    size = min(size, data.samples)
+    steps = -(-data.samples // size)
+    return lambda: ArraySource(data, size, limit=min(limit or steps, steps))
+
+
+def _scores(logs: dict[str, Any], return_dict: bool) -> Scores:
+    if return_dict:
+        return logs
+    return list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+
+def _refuse(why: str, **arguments: Any) -> None:
+    for name, given in arguments.items():
+        if given is not None:
+            raise ArgumentError(f"{name}: {why}", mend=f"Leave {name} out")
+
+
+def _check_numbers(
+    epochs: int,
+    initial_epoch: int,
+    seed: int | None,
+    batch_size: int | None,
+    steps_per_epoch: int | None,
+    validation_batch_size: int | None,
+) -> None:
+    require_positive(
+        batch_size=batch_size,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        validation_batch_size=validation_batch_size,
+    )
+    if not isinstance(initial_epoch, int) or initial_epoch < 0:
+        raise ArgumentError("initial_epoch is not negative", got=repr(initial_epoch))
+    is_integer = isinstance(seed, int | np.integer)
+    if seed is not None and not (is_integer and 0 <= seed < 2**63):
+        raise ArgumentError("seed is a whole number below 2**63", got=repr(seed))
+
+
+def _check_frequency(validation_freq: int | Sequence[int]) -> None:
+    if not isinstance(validation_freq, list | tuple | set | range):
+        require_positive(validation_freq=cast(int, validation_freq))
