@@ -53,7 +53,7 @@ class Configured:
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
-        self = super().__new__(cls)
+        self = object.__new__(cls)
         vars(self)["_arguments"] = (args, kwargs)
         return self
 
@@ -177,6 +177,14 @@ def arguments(thing: Configured) -> dict[str, Any]:
         else:
             named[parameter.name] = given
     return named
+
+
+def reconfigure(thing: Configured, **changes: Any) -> None:
+    """Change arguments that are attributes of the same names, as if ``thing`` was made so."""
+    if changes:
+        vars(thing)["_arguments"] = ((), {**arguments(thing), **changes})
+        for name, value in changes.items():
+            setattr(thing, name, value)
 
 
 def construct(kind: Callable[..., T], named: Mapping[str, Any]) -> T:

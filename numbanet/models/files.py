@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from numbanet.models.structure import Structured
 
 if TYPE_CHECKING:
     from numbanet.io.report import Report
+    from numbanet.models.model import Model
 
 Path = str | PathLike[str]
 
@@ -40,7 +41,12 @@ class Filed(Structured):
         """
         from numbanet import io  # `io` rebuilds models, and so is made of them.
 
-        io.save(self, filepath, overwrite=overwrite, include_optimizer=include_optimizer)
+        io.save(
+            cast("Model", self),
+            filepath,
+            overwrite=overwrite,
+            include_optimizer=include_optimizer,
+        )
 
     def save_weights(self, filepath: Path, overwrite: bool = True) -> None:
         """Write the weights by path into a safetensors file; arguments as of `save`."""

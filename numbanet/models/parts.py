@@ -49,9 +49,10 @@ def tap(model: Structured, names: tuple[str, ...]) -> Any:
         raise ArgumentError("tap() takes names of layers", got=repr(names))
     topology = model.traced()
     found = {name: _tapped(model, topology, name) for name in names}
+    outputs = found if len(names) > 1 else next(iter(found.values()))
     inputs, _ = _ends(model, topology)
     known = {path: layer for path, layer in walk(model) if path}
-    return _part(inputs, found if len(names) > 1 else found[names[0]], known)
+    return _part(inputs, outputs, known)
 
 
 def _ends(model: Structured, topology: Topology) -> tuple[Any, Any]:

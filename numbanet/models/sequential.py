@@ -180,4 +180,4 @@ class Sequential(Model):
             raise
         for name, layer in layers.items():
             layer.find_name(name)
-        self._trainer = self._predictor = None
+        self.forget_programs()

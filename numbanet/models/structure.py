@@ -25,6 +25,8 @@ class Structured(Module):
     _signature: Signature | None = None
     _trace: tuple[Signature, Topology] | None = None
     _known: Mapping[str, Module] = MappingProxyType({})
+    _trainer: Any = None
+    _predictor: Any = None
 
     @classmethod
     def with_known(cls, known: Mapping[str, Module], *args: Any) -> Any:
@@ -47,6 +49,10 @@ class Structured(Module):
         names = list(topology.outputs)
         nested = with_names(inputs, topology.inputs)
         self._signature = make_signature(topology.inputs, outputs, names, nested)
+
+    def forget_programs(self) -> None:
+        """Compile anew when it is next run: something of the layers is other than it was."""
+        self._trainer = self._predictor = None
 
     # Layers.
 
