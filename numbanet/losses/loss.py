@@ -10,6 +10,7 @@ import numpy as np
 from numbanet import ops
 from numbanet.arrays import targets
 from numbanet.arrays.host import is_symbolic, on_host
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
 
@@ -19,7 +20,7 @@ EPSILON = 1e-7
 """Keras's: keeps quotients, logarithms and their gradients finite."""
 
 
-class Loss:
+class Loss(Configured):
     """Base of losses.
 
     Subclasses implement ``values(y_true, y_pred)``: symbolic losses whose first axis is the

@@ -11,6 +11,7 @@ from numbanet import ops
 from numbanet.arrays import targets
 from numbanet.arrays.host import on_host
 from numbanet.arrays.inputs import as_array
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
 from numbanet.losses.loss import Loss, spread
@@ -18,7 +19,7 @@ from numbanet.losses.loss import Loss, spread
 Result = float | np.ndarray
 
 
-class Metric:
+class Metric(Configured):
     """Base of metrics.
 
     A step computes ``totals`` of its batch, which add up over batches. The host makes the
