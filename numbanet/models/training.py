@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -19,6 +20,7 @@ from numbanet.layers.embedding import Embedding
 from numbanet.layers.module import unbuilt_on_error, walk
 from numbanet.layers.structure import map_leaves
 from numbanet.models.callbacks import Callback, CallbackList
+from numbanet.models.checking import lint_model
 from numbanet.models.compiled import Compiled, require_positive
 from numbanet.models.data import ArraySource, DataSet, Source, StreamSource, is_stream, unpacked
 from numbanet.models.fitting import EVALUATION_BATCH, Fitting, Validation, run_test
@@ -125,6 +127,8 @@ class Trainable(Structured):
         compiled.check(self._signature)
         self._compiled = compiled
         self._trainer = self._predictor = None
+        if self._signature is not None:
+            lint_model(self, compiled)
 
     @property
     def optimizer(self) -> Optimizer:
@@ -223,6 +227,7 @@ class Trainable(Structured):
         )
         if held_out is not None and validation_data is not None:
             raise ArgumentError("give validation_split or validation_data, not both")
+        lint_model(self, self._need_compiled(), source)
         test_size = validation_batch_size or batch_size or EVALUATION_BATCH
         make = self._validation_source(validation_data, held_out, test_size, validation_steps)
         self._fitting = Fitting(
@@ -312,6 +317,10 @@ class Trainable(Structured):
         callbacks : Callback, or sequence of them
         """
         require_positive(batch_size=batch_size, steps=steps)
+        if self._predictor is not None and steps is None and callbacks is None:
+            output = self._predictor.repeat(x, batch_size or EVALUATION_BATCH)
+            if output is not None:
+                return output
         if is_stream(x):
             batches: Iterable[Any] = (self._batch_inputs(unpacked(each)[0]) for each in x)
         else:
@@ -351,7 +360,11 @@ class Trainable(Structured):
         return _scores(self._current_trainer().evaluate(pieces, Watcher()), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """Outputs for one batch, as `predict` returns them."""
+        """Outputs for one batch of any size, as `predict` returns them."""
+        if self._predictor is not None:
+            output = self._predictor.repeat(x, sys.maxsize)
+            if output is not None:
+                return output
         inputs = self._batch_inputs(x)
         arrays.common_length(inputs)
         return self._as_made(self._current_predictor().run(inputs))

@@ -6,7 +6,7 @@ sample. Labels are checked by whoever feeds them.
 
 from __future__ import annotations
 
-from numbanet import ops
+from numbanet import lint, ops
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import Value
 from numbanet.nn.functional.reduction import (
@@ -55,6 +55,7 @@ def cross_entropy(
     refuse_legacy(size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError("label_smoothing lies in [0, 1]", got=str(label_smoothing))
+    lint.warn(lint.loss_of_logits("cross_entropy()", input, "softmax"))
     logits = _classes_last("cross_entropy", input)
     _check_weight("cross_entropy", weight, logits)
     if target.dtype.is_floating:
@@ -101,6 +102,7 @@ def nll_loss(
 ) -> Value:
     """``-input[target]`` for logarithms of probabilities; parameters as in `cross_entropy`."""
     refuse_legacy(size_average, reduce)
+    lint.warn(lint.loss_of_logarithms("nll_loss()", input))
     logs = _classes_last("nll_loss", input)
     _check_weight("nll_loss", weight, logs)
     labels, is_kept = _labels("nll_loss", target, logs, ignore_index)

@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 
-from numbanet import ops
+from numbanet import lint, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value
 from numbanet.nn.functional.reduction import (
@@ -194,6 +194,7 @@ def binary_cross_entropy_with_logits(
     """
     refuse_legacy(size_average, reduce)
     require_same_shape("binary_cross_entropy_with_logits", "a target", target, input)
+    lint.warn(lint.loss_of_logits("binary_cross_entropy_with_logits()", input, "sigmoid"))
     if pos_weight is None:
         losses = ops.softplus(input) - input * target
     else:

@@ -1,0 +1,66 @@
+"""The lint of a model, before it runs: once when its inputs are known, once for its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
+
+from numbanet import lint
+from numbanet.ir import TensorType, Value
+from numbanet.models.compiled import Compiled
+from numbanet.models.data import ArraySource, Source
+from numbanet.ops.leaf import input_value
+
+if TYPE_CHECKING:
+    from numbanet.models.model import Model
+    from numbanet.models.training import Trainable
+
+_SAMPLES = 2
+"""Batch size to record with: rules want to know all sizes."""
+
+_TOLD: WeakKeyDictionary[Trainable, tuple[Compiled, set[lint.Finding]]] = WeakKeyDictionary()
+"""What each model's user has been told since it was compiled."""
+
+
+def lint_model(model: Trainable, compiled: Compiled, source: Source | None = None) -> None:
+    """Warn of what the lint finds in a compiled model whose inputs are known.
+
+    Parameters
+    ----------
+    source : Source, optional
+        What it is about to be trained on.
+    """
+    before, told = _TOLD.get(model, (None, set()))
+    if before is not compiled:
+        told = set()
+        _TOLD[model] = compiled, told
+    new = dict.fromkeys(lint.check(_subject(model, compiled, source)))
+    lint.warn(finding for finding in new if finding not in told)
+    told.update(new)
+
+
+def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lint.Subject:
+    signature = model.signature
+    losses = {k: goal.loss for k, goal in compiled.objective(signature).goals.items()}
+    inputs = {name: _input(name, type_) for name, type_ in signature.inputs.items()}
+    outputs = cast("Model", model).record_on(inputs)
+    terms = [
+        loss(_input("y", loss.target_type(outputs[name].type)), outputs[name])
+        for name, loss in losses.items()
+    ]
+    data = source.data if isinstance(source, ArraySource) else None
+    return lint.Subject(
+        model,
+        inputs,
+        outputs,
+        losses,
+        tuple(terms),
+        x={} if data is None else data.inputs,
+        y={} if data is None else data.targets,
+        batch_size=source.batch_size if isinstance(source, ArraySource) else None,
+    )
+
+
+def _input(name: str, type_: TensorType) -> Value:
+    sizes = tuple(_SAMPLES if i == 0 else size for i, size in enumerate(type_.shape))
+    return input_value(name, sizes, type_.dtype)
