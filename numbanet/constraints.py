@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from numbanet import ops
 from numbanet.arrays.naming import find
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 from numbanet.ir import Value
 
@@ -15,7 +16,7 @@ _EPSILON = 1e-7
 Axes = int | Sequence[int]
 
 
-class Constraint:
+class Constraint(Configured):
     """Base of constraints: ``constraint(value)`` gives the value to take instead."""
 
     def __call__(self, x: Value) -> Value:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 
 Fans = tuple[int, int]
@@ -59,7 +60,7 @@ def fans_of(shape: tuple[int, ...]) -> Fans:
     return window * shape[-2], window * shape[-1]
 
 
-class Initializer:
+class Initializer(Configured):
     """Base of initializers: ``initializer(shape)`` gives float64 numbers.
 
     Who calls may say that the fans are others than the shape's (`fans_of`).

@@ -11,11 +11,12 @@ import numpy as np
 
 from numbanet import ops
 from numbanet.arrays.naming import find
+from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value
 
 
-class Regularizer:
+class Regularizer(Configured):
     """Base of regularizers: ``regularizer(value)`` gives a scalar value."""
 
     def __call__(self, x: Value) -> Value:
