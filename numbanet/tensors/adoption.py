@@ -18,7 +18,7 @@ def adopt(tensor: Tensor, trace: Trace) -> None:
     if source is None:
         return
     needed = source.needed(tensor.slot)
-    if source.is_stale(needed):
+    if source.is_stale(tensor.slot):
         raise GraphError(
             "a tensor is needed that was computed from variables which have changed since",
             mend="Read it, for example with detach().numpy(), before they change",

@@ -17,12 +17,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from numbanet.initializers import draw_seed
-from numbanet.ir import TensorType, Value, Variable
+from numbanet.ir import TensorType, Value, Variable, topological
 from numbanet.tensors.numbers import Place
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class Trace:
         None can once it was differentiated, or once a variable that it was computed from has
         changed.
         """
-        if tensor.slot in self.freed or self.is_stale(self.needed(tensor.slot)):
+        if tensor.slot in self.freed or self.is_stale(tensor.slot):
             tensor.is_result = False
             tensor.is_spent = tensor.requires_grad
             tensor.trace = None
@@ -283,13 +283,19 @@ class Trace:
                 needed.update(record.call.tensors)
         return needed
 
-    def is_stale(self, slots: set[int]) -> bool:
-        """Whether a variable among ``slots`` has changed since it was read."""
-        for slot in slots & self.versions.keys():
-            variable = self.leaves[slot].variable
-            if variable is not None and variable.version != self.versions[slot]:
-                return True
-        return False
+    def is_stale(self, slot: int) -> bool:
+        """Whether a variable that ``slot`` is computed from has changed since it was read."""
+        changed = {
+            leaf
+            for leaf, version in self.versions.items()
+            if cast("Variable", self.leaves[leaf].variable).version != version
+        }
+        if not changed or changed.isdisjoint(self.needed(slot)):
+            return False
+        # The calls behind it read such a variable. Not each of their results depends on it.
+        values = self.record.values()
+        behind = {value for node in topological([values[slot]]) for value in node.outputs}
+        return any(values[leaf] in behind for leaf in changed)
 
 
 class _State(threading.local):

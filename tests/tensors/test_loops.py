@@ -132,6 +132,19 @@ def loss_read_before_backward(m):
 
 
 @regular
+def loss_read_before_backward_through_running_averages(m):
+    model = net(m, m.nn.BatchNorm1d(4))
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in batches(m):
+        optimizer.zero_grad()
+        loss = m.nn.functional.mse_loss(model(x), y)
+        read = loss.item()
+        (loss * 2).backward()
+        optimizer.step()
+        yield read, loss.item(), model[2].running_mean.sum().item()
+
+
+@regular
 def loss_skipped_when_not_finite(m):
     model = net(m)
     optimizer = m.optim.SGD(model.parameters(), lr=0.1)
@@ -788,6 +801,66 @@ def gradient_of_the_input(m):
         m.nn.functional.mse_loss(model(x), y).backward()
         attacked = x + 0.1 * x.grad.sign()
         yield model(attacked).sum().item(), x.grad
+
+
+OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
+    ("ASGD", {"lr": 0.1, "t0": 5}),
+    ("Adadelta", {}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adam", {"lr": 0.05, "amsgrad": True}),
+    ("AdamW", {"lr": 0.05}),
+    ("Adamax", {"lr": 0.05}),
+    ("NAdam", {"lr": 0.05}),
+    ("RAdam", {"lr": 0.05}),
+    ("RMSprop", {"lr": 0.01, "centered": True}),
+    ("Rprop", {"lr": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+]
+SCHEDULES: list[tuple[str, dict[str, Any]]] = [
+    ("StepLR", {"step_size": 3}),
+    ("MultiStepLR", {"milestones": [3, 5]}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("CosineAnnealingLR", {"T_max": 6}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 20}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.2, "step_size_up": 3}),
+    ("LinearLR", {}),
+    ("ConstantLR", {}),
+    ("PolynomialLR", {"total_iters": 9}),
+    ("LambdaLR", {"lr_lambda": lambda step: 1 / (1 + step)}),
+    ("MultiplicativeLR", {"lr_lambda": lambda step: 0.95}),
+]
+
+
+def optimized(m: Any, name: str, options: dict[str, Any], schedule: Any) -> Iterator[Any]:
+    """Twenty steps in a real loop."""
+    model = net(m)
+    optimizer = getattr(m.optim, name)(model.parameters(), **options)
+    scheduler = schedule(m, optimizer)
+    for x, y in batches(m, 20):
+        yield fit(m, model, optimizer, x, y).item()
+        if scheduler is not None:
+            scheduler.step()
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
+def test_optimizers_in_a_loop(name: str, options: dict[str, Any]) -> None:
+    def run(m: Any) -> list[Any]:
+        return list(optimized(m, name, options, lambda m, optimizer: None))
+
+    _compare(run(numbanet), run(torch))
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_schedules_in_a_loop(name: str, options: dict[str, Any], compiled: list[Any]) -> None:
+    def schedule(m: Any, optimizer: Any) -> Any:
+        return getattr(m.optim.lr_scheduler, name)(optimizer, **options)
+
+    def run(m: Any) -> list[Any]:
+        return list(optimized(m, "SGD", {"lr": 0.1, "momentum": 0.9}, schedule))
+
+    _compare(run(numbanet), run(torch))
+    assert len(compiled) <= 3
 
 
 def _run(loop: Loop, m: Any) -> list[Any]:
