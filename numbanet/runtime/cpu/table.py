@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,17 @@ from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.sharing import is_worth_sharing
 
 _WORD_BYTES = 8
+
+Positions = np.ndarray | int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part of a table, which can be walked like a whole one."""
+
+    address: int
+    length: int
+    is_shared: bool
 
 
 class Table:
@@ -49,6 +61,11 @@ class Table:
             positions, offsets = self._uses[buffer]
             self._arguments[positions] = offsets + address
 
+    def row(self, number: int) -> Row:
+        """One launch by itself."""
+        address = self.address + number * self._rows.strides[0]
+        return Row(address, 1, bool(self._rows[number, IS_SHARED]))
+
     def share(self, threads: int) -> None:
         """Decide which rows all threads do together, and where they must meet."""
         shared = [is_worth_sharing(launch, threads) for launch in self._launches]
@@ -59,7 +76,7 @@ class Table:
         self._rows[:, IS_SHARED] = shared
         self._rows[:, ENDS_WITH_BARRIER] = np.logical_or(shared, following)
 
-    def _fill(self) -> dict[Buffer, tuple[np.ndarray, np.ndarray]]:
+    def _fill(self) -> dict[Buffer, tuple[Positions, Positions]]:
         """Write all but addresses; where those go, and with what offsets, comes back."""
         uses: dict[Buffer, list[tuple[int, int]]] = defaultdict(list)
         position = 0
@@ -74,9 +91,11 @@ class Table:
                 else:
                     self._arguments[position] = pack_word(type_, argument)
                 position += 1
+        # A buffer that one argument lies in, as most inputs are, is placed without an array.
         return {
-            buffer: (np.array(places)[:, 0], np.array(places, dtype=np.int64)[:, 1])
+            buffer: places[0] if len(places) == 1 else (each[:, 0], each[:, 1])
             for buffer, places in uses.items()
+            for each in [np.array(places, dtype=np.int64)]
         }
 
 
