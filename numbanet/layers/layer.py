@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from numbanet import initializers
-from numbanet.errors import ArgumentError
+from numbanet import constraints, initializers, regularizers
+from numbanet.constraints import ConstraintLike
 from numbanet.initializers import Fans, InitializerLike, fans_of
 from numbanet.ir import DType, Value, Variable
 from numbanet.layers.module import Constraint, Module, Regularizer
-from numbanet.layers.structure import map_leaves
+from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.casts import cast
+from numbanet.regularizers import RegularizerLike
 
-RegularizerLike = str | Regularizer | None
-ConstraintLike = str | Constraint | None
-
-_UNSUPPORTED = (
+UNSUPPORTED = (
     "autocast",
     "batch_size",
     "gptq_unpacked_column_size",
@@ -26,6 +26,7 @@ _UNSUPPORTED = (
     "lora_rank",
     "quantization_config",
 )
+"""Arguments of Keras's that raise NotImplementedError wherever they are given."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ class Layer(Module):
     ) -> None:
         super().__init__(name)
         for argument, value in others.items():
-            if argument not in _UNSUPPORTED:
+            if argument not in UNSUPPORTED:
                 raise TypeError(f"{type(self).__name__}() has no argument {argument!r}")
             self.refuse(argument, value)
-        self.activity_regularizer = regularizer_of(activity_regularizer)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self.trainable = trainable
         self.dtype = None if dtype is None else DType.of(dtype)
         self._options: dict[str, Options] = {}
@@ -85,7 +86,12 @@ class Layer(Module):
     def record(self, *args: Any, **kwargs: Any) -> Any:
         """Record as modules do, in the layer's dtype."""
         args, kwargs = map_leaves(self._converted, [args, kwargs])
-        return super().record(*args, **kwargs)
+        outputs = super().record(*args, **kwargs)
+        penalties = _PENALTIES.get()
+        if self.activity_regularizer is not None and penalties is not None:
+            for leaf in flatten(outputs):
+                penalties.append(self.activity_regularizer(leaf) / float(leaf.type.sizes[0]))
+        return outputs
 
     def _converted(self, leaf: Any) -> Any:
         is_float = isinstance(leaf, Value) and leaf.dtype.is_floating
@@ -105,8 +111,8 @@ class Layer(Module):
         """Keep how ``weight`` is to be made, once its shape is known."""
         self._options[weight] = Options(
             initializers.get(initializer),
-            regularizer_of(regularizer),
-            constraint_of(constraint),
+            regularizers.get(regularizer),
+            constraints.get(constraint),
         )
 
     def weight(
@@ -147,15 +153,18 @@ class Layer(Module):
         )
 
 
-def regularizer_of(identifier: RegularizerLike) -> Regularizer | None:
-    return _callable("regularizer", identifier)
+_PENALTIES: ContextVar[list[Value] | None] = ContextVar("numbanet_penalties", default=None)
 
 
-def constraint_of(identifier: ConstraintLike) -> Constraint | None:
-    return _callable("constraint", identifier)
+@contextmanager
+def activity_penalties() -> Iterator[list[Value]]:
+    """The list yielded takes what activity regularizers give for layers that the block records.
 
-
-def _callable(kind: str, identifier: Any) -> Any:
-    if identifier is None or callable(identifier):
-        return identifier
-    raise ArgumentError(f"unknown {kind}", got=repr(identifier), expected="a function")
+    Batches have to be of known size.
+    """
+    penalties: list[Value] = []
+    token = _PENALTIES.set(penalties)
+    try:
+        yield penalties
+    finally:
+        _PENALTIES.reset(token)
