@@ -10,6 +10,12 @@ from numbanet.layers.activation import (
     ReLU,
     Softmax,
 )
+from numbanet.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    GroupQueryAttention,
+    MultiHeadAttention,
+)
 from numbanet.layers.convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -71,18 +77,35 @@ from numbanet.layers.pooling import (
     MaxPooling2D,
 )
 from numbanet.layers.preprocessing import Normalization, Rescaling
+from numbanet.layers.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from numbanet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from numbanet.layers.wrappers import Bidirectional, TimeDistributed
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
     "BatchNormalization",
+    "Bidirectional",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
@@ -99,6 +122,7 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -106,8 +130,10 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -116,6 +142,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Module",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
@@ -128,10 +155,14 @@ __all__ = [
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

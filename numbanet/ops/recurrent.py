@@ -60,7 +60,7 @@ def unroll(
     reverse : bool
         Begin with the last moment.
     mask : Value, optional
-        Bools ``[T, N]``. Where it is false, the state stays, and the output is the one before.
+        Bools ``[T, N]``. Where it is false the state stays, and with it the output.
     zero_masked : bool
         Such outputs are zeros instead.
 
@@ -84,9 +84,8 @@ def unroll(
         found = step(moment, state)
         output = found[0]
         if keep is not None:
-            before = None if zero_masked or not outputs else outputs[-1]
-            output = _where(keep, output, before)
             found = tuple(_where(keep, *pair) for pair in zip(found, state, strict=True))
+            output = _where(keep, output, None) if zero_masked else found[0]
         outputs.append(output)
         state = found
     return Unrolled(tuple(outputs), found)
