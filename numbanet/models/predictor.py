@@ -69,7 +69,7 @@ class Predictor:
         So it is for a batch of a size that there was before, if the model has one input and
         one output: what a server asks for all day long, and a few microseconds of Python.
         """
-        if self._plain is None or type(x) is not np.ndarray or not 0 < x.ndim:
+        if self._plain is None or type(x) is not np.ndarray or x.ndim == 0:
             return None
         name, dtype, sizes, output = self._plain
         size = len(x)
