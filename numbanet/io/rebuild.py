@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from numbanet import nn
 from numbanet.configuration import Objects
 from numbanet.errors import FormatError
+from numbanet.initializers import shared_generator
 from numbanet.io.encoding import Decoder
 from numbanet.ir import REGISTRY, TensorType, Value
 from numbanet.ir.op import Attrs, Op
@@ -50,8 +52,8 @@ def rebuild(
         If the table is none, names something unknown, or describes no model.
     """
     try:
-        with budget(elements):
-            model = _Builder(arrays, objects).model(table)
+        with budget(elements), undisturbed():
+            return _Builder(arrays, objects).model(table)
     except (FormatError, NotImplementedError):
         raise
     except Exception as error:
@@ -61,7 +63,17 @@ def rebuild(
             "the architecture in the file cannot be built",
             got=f"{type(error).__name__}: {error}",
         ) from error
-    return model
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whoever draws within the block leaves the shared generator as it was."""
+    bits = shared_generator().bit_generator
+    state = bits.state
+    try:
+        yield
+    finally:
+        bits.state = state
 
 
 class _Builder:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +18,11 @@ from hypothesis import strategies as st
 from numbanet import Input, Model, Sequential, io, nn, ops
 from numbanet.configuration import register
 from numbanet.errors import ArgumentError, FormatError
-from numbanet.initializers import HeNormal
+from numbanet.initializers import HeNormal, shared_generator
 from numbanet.io.architecture import Architecture
 from numbanet.io.rebuild import rebuild
 from numbanet.io.tensors import read
-from numbanet.ir import Value
+from numbanet.ir import Graph, Value
 from numbanet.layers import (
     Add,
     BatchNormalization,
@@ -36,6 +38,7 @@ from numbanet.layers import (
 )
 from numbanet.layers.module import walk
 from numbanet.ops import variable_value
+from numbanet.passes.inference import inference
 from numbanet.testing import evaluate
 
 RNG = np.random.default_rng(0)
@@ -177,9 +180,6 @@ def outputs(model: Model) -> dict[str, np.ndarray]:
             rng.integers(7, size=shape) if type_.dtype.is_integer else rng.normal(size=shape)
         )
         feeds[inputs[name]] = numbers.astype(type_.dtype.numpy)
-    from numbanet.ir import Graph
-    from numbanet.passes.inference import inference
-
     graph = inference(Graph(tuple(inputs.values()), model.record_on(inputs)))
     return {name: evaluate(value, feeds) for name, value in graph.outputs.items()}
 
@@ -466,10 +466,47 @@ def test_weights_that_the_architecture_has_not_and_that_it_lacks(tmp_path: Path)
             io.load(path)
 
 
-def test_loading_draws_no_random_numbers(tmp_path: Path) -> None:
-    from numbanet.initializers import shared_generator
-
-    sequential().save(tmp_path / "m")
+@pytest.mark.parametrize("make", [sequential, modules])
+def test_saving_and_loading_leave_the_random_numbers_alone(
+    make: Callable[[], Model], tmp_path: Path
+) -> None:
+    model = make()
     before = shared_generator().bit_generator.state
+    model.save(tmp_path / "m")
     io.load(tmp_path / "m")
     assert shared_generator().bit_generator.state == before
+
+
+@pytest.mark.parametrize("kind", ["nn.Linear", "nn.BatchNorm1d", "nn.LSTM", "nn.Embedding"])
+def test_absurd_modules(kind: str, tmp_path: Path) -> None:
+    def change(document: Any) -> None:
+        module = {"kind": "object", "class": kind, "name": "a", "frozen": []}
+        first = {"nn.BatchNorm1d": [10**13], "nn.LSTM": [10**7, 10**6]}.get(kind, [10**7] * 2)
+        names = list(inspect.signature(getattr(nn, kind[3:]).__init__).parameters)[1:]
+        if kind == "nn.LSTM":
+            names = ["input_size", "hidden_size"]
+        pairs = [[name, size] for name, size in zip(names, first, strict=False)]
+        document["modules"][0] = {**module, "config": {"dict": pairs}}
+
+    with pytest.raises(FormatError, match="more parameters"):
+        io.load(tampered(tmp_path, sequential(), change))
+
+
+def test_a_model_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m"
+    model = sequential()
+    model.save(path)
+    before = path.read_bytes()
+    model.set_weights([array + 1 for array in model.get_weights()])
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for save in (model.save, model.save_weights):
+        with pytest.raises(OSError, match="No space left"):
+            save(path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
