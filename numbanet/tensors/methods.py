@@ -301,8 +301,10 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def contiguous(self: Tensor) -> Tensor:
+def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor: its elements always lie next to each other."""
+    if memory_format is not None:
+        raise NotImplementedError("memory_format of contiguous(): there is one")
     return self
 
 

@@ -269,15 +269,23 @@ class Tensor:
 
     # Gradients.
 
-    def backward(self, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Add the gradient of this tensor with respect to each leaf to the leaf's ``grad``.
 
         Parameters
         ----------
         gradient : Tensor, optional
             Of this tensor's shape; ones for a scalar by default.
-        retain_graph : bool
-            Whether ``backward`` may come this way again.
+        retain_graph : bool, optional
+            Whether ``backward`` may come this way again; by default not.
+        create_graph, inputs
+            Not supported, except for their defaults.
 
         Raises
         ------
@@ -286,7 +294,11 @@ class Tensor:
         """
         from numbanet.tensors.backward import backward
 
-        backward(self, gradient, retain_graph)
+        if create_graph:
+            raise NotImplementedError("create_graph=True: gradients of gradients")
+        if inputs is not None:
+            raise NotImplementedError("inputs of backward(): gradients go to all leaves")
+        backward(self, gradient, bool(retain_graph))
 
     def retain_grad(self) -> None:
         """Keep the gradient of this result, too."""

@@ -255,6 +255,20 @@ def test_in_place_the_input_takes_the_result(name):
     np.testing.assert_allclose(x.array(), y.numpy(), atol=1e-6)
 
 
+SHORT = [("relu_", ()), ("leaky_relu_", (0.2,)), ("elu_", (0.5,)), ("celu_", (2.0,)),
+         ("selu_", ()), ("hardtanh_", (-0.5, 0.5)), ("threshold_", (0.1, 20.0)),
+         ("rrelu_", (0.2, 0.2))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments"), SHORT)
+def test_functions_in_place(name, arguments):
+    array = np.linspace(-4, 4, 8).astype(np.float32)
+    x, y = Tensor.wrap(array.copy()), torch.tensor(array)
+    assert getattr(ours, name)(x, *arguments) is x
+    getattr(theirs, name)(y, *arguments)
+    np.testing.assert_allclose(x.array(), y.numpy(), atol=1e-6)
+
+
 def test_gradients_pass_what_happened_in_place():
     def through(functions):
         def called(x):

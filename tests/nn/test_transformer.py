@@ -83,6 +83,15 @@ def test_layers_in_double_precision(kind):
     compare_graphs(ours, theirs, inputs(kind, False), "float64")
 
 
+def test_stacks_of_decoders():
+    def make(library):
+        layer = library.TransformerDecoderLayer(E, HEADS, **COMMON)
+        return library.TransformerDecoder(layer, 2, library.LayerNorm(E))
+
+    ours, theirs = pair(make)
+    compare(ours, theirs, [normal(L, N, E), normal(S, N, E)], kwargs={"tgt_mask": causal(L)})
+
+
 def test_stacks():
     def make(library):
         layer = library.TransformerEncoderLayer(E, HEADS, **COMMON)
