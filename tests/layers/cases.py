@@ -35,7 +35,11 @@ class Row(NamedTuple):
         return f"{self.name}({arguments}) {self.shape}"
 
     def make(self) -> Module:
-        return getattr(layers, self.name)(**self.arguments)
+        arguments = {
+            name: value.make() if isinstance(value, Row) else value
+            for name, value in self.arguments.items()
+        }
+        return getattr(layers, self.name)(**arguments)
 
     def inputs(self) -> Any:
         """Symbolic inputs, in a list if the layer takes one."""
@@ -297,6 +301,22 @@ RESHAPING = [
     Row("Normalization", {"mean": [1.0, 2.0], "variance": [3.0, 0.0]}, (3, 2)),
 ]
 
+RECURRENT = [
+    Row("SimpleRNN", {"units": 3}, (2, 4)),
+    Row("LSTM", {"units": 3, "return_sequences": True}, (2, 4)),
+    Row("GRU", {"units": 3, "reset_after": False, "go_backwards": True}, (2, 4)),
+    Row("GRU", {"units": 3, "dropout": 0.5, "recurrent_dropout": 0.5}, (2, 4), is_random=True),
+    Row("RNN", {"cell": Row("LSTMCell", {"units": 2}, (4,))}, (2, 4)),
+    Row("Bidirectional", {"layer": Row("GRU", {"units": 3}, (2, 4))}, (2, 4)),
+    Row("TimeDistributed", {"layer": Row("Dense", {"units": 3}, (4,))}, (2, 4)),
+]
+
+ATTENTION = [
+    Row("Attention", {"use_scale": True}, [(2, 3), (4, 3)]),
+    Row("Attention", {"dropout": 0.5}, [(2, 3), (4, 3)], is_random=True),
+    Row("AdditiveAttention", {}, [(2, 3), (4, 2), (4, 3)]),
+]
+
 LAYERS = [
     *DENSE,
     *CONVOLUTIONS,
@@ -307,3 +327,6 @@ LAYERS = [
     *MERGING,
     *RESHAPING,
 ]
+
+SEQUENCES = [*RECURRENT, *ATTENTION]
+"""Layers that are compared with Keras's elsewhere."""

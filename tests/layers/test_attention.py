@@ -151,6 +151,17 @@ def test_weights_are_named_and_begin_as_in_keras():
     assert not any(bias.any() for bias in layer.get_weights()[1::2])
 
 
+@pytest.mark.parametrize(("name", "options", "call"), HEADS)
+def test_heads_are_made_again_from_their_configuration(name, options, call):
+    layer = getattr(layers, name)(**options)
+    again = type(layer).from_config(layer.get_config())
+    inputs = [Input((L, E)), Input((L, E))]
+    layer(*inputs)
+    again(*inputs)
+    shapes = [[w.shape for w in each.get_weights()] for each in (layer, again)]
+    assert shapes[0] == shapes[1]
+
+
 def test_what_is_refused():
     for options in ({"attention_axes": 1}, {"flash_attention": True}):
         with pytest.raises(NotImplementedError, match=next(iter(options))):

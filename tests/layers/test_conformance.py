@@ -14,7 +14,7 @@ from numbanet.layers import Layer, Module
 from numbanet.passes.inference import inference
 from numbanet.state.linking import link
 from numbanet.testing import evaluate, run
-from tests.layers.cases import LAYERS, Row, values
+from tests.layers.cases import LAYERS, SEQUENCES, Row, values
 
 BATCH = 3
 NOT_LAYERS = {"Layer", "Module"}
@@ -23,7 +23,7 @@ OWN_TABLES = ("attention", "recurrent", "wrappers")
 """Modules whose layers take more than a table of shapes says."""
 
 
-@pytest.fixture(params=LAYERS, ids=lambda row: row.label)
+@pytest.fixture(params=[*LAYERS, *SEQUENCES], ids=lambda row: row.label)
 def row(request: pytest.FixtureRequest) -> Row:
     return request.param
 
