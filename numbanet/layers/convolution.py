@@ -289,14 +289,13 @@ class _ConvTranspose(_Convolution):
                 strict=True,
             )
         ]
-        if self.rank == 1:
-            edges = [(0, 0, 0), *edges]
+        rows, columns = edges if self.rank == 2 else ((0, 0, 0), *edges)
         y = ops.conv2d_transpose(
             x,
             self.window(variable_value(self.kernel)),
             stride=pair(self.strides),
-            padding=tuple((before, after) for before, after, _ in edges),
-            output_padding=tuple(more for *_, more in edges),
+            padding=(rows[:2], columns[:2]),
+            output_padding=(rows[2], columns[2]),
             dilation=pair(self.dilation_rate),
         )
         return self.biased(y)

@@ -53,7 +53,7 @@ class _Rows(Layer):
         if weight.shape != shape:
             what = f"for {weight.shape[0]} channels" if len(shape) == 1 else f"{weight.shape}"
             raise ShapeError(f"{self.label} has weights {what}", got=str(x.shape))
-        return ops.reshape(variable_value(weight), (-1,))
+        return ops.reshape(variable_value(weight), (math.prod(shape),))
 
     def rows(self, x: Value) -> tuple[Value, tuple[int, ...]]:
         """``x`` with the axes that have weights last and as one, and how they were permuted."""
