@@ -122,7 +122,7 @@ def _transformer(sizes: Transformer, dropout: float) -> nb.Model:
     width = sizes.width
 
     def norm(name: str, x: Value) -> Value:
-        return LayerNormalization(sizes.epsilon, name=name)(x)
+        return LayerNormalization(epsilon=sizes.epsilon, name=name)(x)
 
     x = h = nb.Input(sizes.input_shape)
     for at in sizes.block_names():

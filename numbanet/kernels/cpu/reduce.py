@@ -14,12 +14,12 @@ NumPy's pairwise sums.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numbanet.errors import ShapeError
 from numbanet.ir import Node
 from numbanet.kernels.cpu.generated import kernel_name, make_generated
-from numbanet.kernels.cpu.nest import Nest
+from numbanet.kernels.cpu.nest import PART_ROWS, Nest
 from numbanet.kernels.cpu.reduce_source import write_reduction
 from numbanet.kernels.iteration import Dims, Step, split, with_position
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
@@ -29,6 +29,13 @@ from numbanet.ops.fused import FusedAttrs, Reduction, contiguous
 
 NARROW = 32
 """Columns that are too few for vectors, if there are others to be had."""
+
+FEWEST = 8
+"""Columns that are folded across though they are few, where only they are contiguous: along the
+others, each line of the cache would be read as often as there are columns."""
+
+GLUED = 256
+"""Columns, at most, of which several short rows are taken as one."""
 
 
 def lower_reduction(
@@ -79,20 +86,43 @@ class _Fold:
 
     def calls(self, outputs: Sequence[Argument], flops: int) -> tuple[Call, ...]:
         """The call that folds into ``outputs``, or into parts, and then the calls for those."""
-        nest = self._nest()
+        glued = self._glued()
+        nest = glued._nest()
         dtypes = self.expression.output_dtypes
-        if nest.parts == 1:
+        if nest.parts == 1 and glued is self:
             return (self._call(nest, self.kind, outputs, flops),)
         partial = "sum" if self.kind == "mean" else self.kind
-        scratch = [Scratch(nest.parts * self.kept.size * dtype.itemsize) for dtype in dtypes]
-        first = self._call(nest, partial, scratch, flops)
+        size = nest.parts * glued.kept.size
+        scratch = [Scratch(size * dtype.itemsize) for dtype in dtypes]
+        first = glued._call(nest, partial, scratch, flops)
         shape, axis = nest.partial_shape
+        if glued is not self:
+            shape, axis = (size // self.kept.size, self.kept.size), 0
         operands = [
             Operand(argument, dtype, contiguous(shape))
             for argument, dtype in zip(scratch, dtypes, strict=True)
         ]
         rest = self._of_parts(shape, axis, operands)
         return (first, *rest.calls(outputs, flops=0))
+
+    def _glued(self) -> _Fold:
+        """The same with several rows as one long row of results, if rows are short and follow
+        one another: folding those results remains."""
+        kept, reduced = self.kept, self.reduced
+        columns, count = kept.size, reduced.sizes[-1]
+        pairs = list(zip(_inner(kept), _inner(reduced), strict=True))
+        follows = all(row == column * columns for column, row in pairs)
+        if kept.rank > 1 or not 1 < columns < GLUED // 2 or not follows:
+            return self
+        rows = max(rows for rows in range(1, GLUED // columns + 1) if count % rows == 0)
+        if reduced.size <= PART_ROWS or rows * columns < NARROW:
+            return self
+        steps = [(*strides[:-1], strides[-1] * rows) for strides in reduced.strides]
+        return replace(
+            self,
+            kept=Dims((rows * columns,), kept.strides),
+            reduced=Dims((*reduced.sizes[:-1], count // rows), tuple(steps)),
+        )
 
     def _of_parts(self, shape: tuple[int, int], axis: int, reads: Sequence[Operand]) -> _Fold:
         dtypes = self.expression.output_dtypes
@@ -115,6 +145,8 @@ class _Fold:
             return False
         along = (Step.ANY not in reduced.inner, reduced.sizes[-1])
         across = (Step.ANY not in kept.inner, kept.sizes[-1])
+        if across[0] and not along[0] and across[1] >= FEWEST:
+            return False
         if min(along[1], across[1]) < NARROW:
             return along[1] >= across[1]
         return along > across
@@ -140,3 +172,8 @@ class _Fold:
             flops=flops,
             offsets=offsets(self.reads),
         )
+
+
+def _inner(dims: Dims) -> list[int]:
+    """Each operand's stride along the last dimension."""
+    return [strides[-1] for strides in dims.strides]

@@ -46,6 +46,10 @@ SPACES = [
     ((70, 77), (0,)),
     ((TALL, 7), (0,)),
     ((TALL, 77), (0,)),
+    ((TALL, 16), (0,)),
+    ((4 * PART_ROWS, 16), (0,)),
+    ((3, PART_ROWS, 3), (0, 1)),
+    ((3, 4, PART_ROWS, 8), (0, 2)),
     ((TALL, 700), (0,)),
     ((2, 3, 4, 5), (0, 2)),
     ((2, 3, 4, 5), (1, 3)),
@@ -163,6 +167,15 @@ def test_long_float32_sums_stay_as_exact_as_pairwise_ones(shape, axes):
     (result,) = compute(reduction("sum", shape, axes, array), [array])
     exact = np.sum(array, axis=axes, dtype=np.float64)
     assert np.max(np.abs(result / exact - 1)) < 2e-6
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(4096, 3), (4096, 16), (4096, 64), (4099, 8), (4099, 16)]
+)
+def test_contiguous_columns_are_read_in_order_though_they_are_few(rows, columns):
+    array = numbers(rows, columns)
+    first, *_ = LOWERINGS["fused"](reduction("sum", (rows, columns), (0,), array))
+    assert "load(x0, q0 + j)" in first.kernel.parameters[0]
 
 
 def test_parts_do_not_depend_on_how_many_threads_there_are():
