@@ -13,6 +13,7 @@ from numbanet import (
     initializers,
     io,
     layers,
+    lint,
     losses,
     metrics,
     nn,
@@ -37,6 +38,7 @@ from numbanet.models import (
 
 # The functions of tensors, under the names that `torch` has them: some are Python's own.
 from numbanet.tensors import *  # noqa: F403
+from numbanet.viz.plotting import plot_model
 
 __version__ = "0.1.0"
 
@@ -55,6 +57,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "initializers",
     "io",
     "layers",
+    "lint",
     "load",
     "load_tensors",
     "losses",
@@ -63,6 +66,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "ops",
     "optim",
     "optimizers",
+    "plot_model",
     "register",
     "regularizers",
     "save_tensors",

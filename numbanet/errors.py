@@ -84,6 +84,10 @@ class DownloadError(NumbanetError, RuntimeError):
     """Files that are not there and could not be fetched."""
 
 
+class MissingPackageError(NumbanetError, ImportError):
+    """A package that an optional feature needs and that is not installed."""
+
+
 class WorkerError(NumbanetError, RuntimeError):
     """A worker process of a data loader that died, or that did not answer in time."""
 

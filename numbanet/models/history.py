@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from numbanet.viz.curves import plot_history
 
 
 @dataclass
@@ -31,3 +33,24 @@ class History:
         self.epoch.append(epoch)
         for name, number in logs.items():
             self.history.setdefault(name, []).append(number)
+
+    def plot(self, metrics: Sequence[str] | None = None) -> Any:
+        """Curves over the epochs, those of the validation data beside the others.
+
+        Parameters
+        ----------
+        metrics : sequence of str, optional
+            Names without ``val_``; by default all that are single numbers.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        MissingPackageError
+            If matplotlib is not installed.
+        ArgumentError
+            If there is nothing of that name.
+        """
+        return plot_history(self, metrics)

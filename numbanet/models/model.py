@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from numbanet.errors import ArgumentError
+from numbanet.models.compiled import require_positive
 from numbanet.models.files import Filed
 from numbanet.models.structure import Structured
 from numbanet.models.training import Trainable
+from numbanet.viz.explaining import Explanation, explain
+from numbanet.viz.profiling import Profile, profile_step
 from numbanet.viz.summary import size, summary
 
 
@@ -63,3 +67,43 @@ class Model(Filed, Trainable):
                 f"{size(program.arena_bytes)} of it for values that live within the step"
             )
         return summary(self, plan, **options)
+
+    def explain(self, layer: str, batch_size: int = 32, **options: Any) -> Explanation:
+        """What becomes of a layer in the training step: its ops, kernels and times.
+
+        See `numbanet.viz.explaining.explain`.
+        """
+        return explain(self, layer, batch_size, **options)
+
+    def profile(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 32,
+        to_file: str | os.PathLike[str] | None = None,
+        repeats: int = 5,
+    ) -> Profile:
+        """Time the launches of a training step one by one; print it for a table by layer.
+
+        Weights and all else that training changes are afterwards as they were.
+
+        Parameters
+        ----------
+        x, y : as for `fit`, optional
+            Without them numbers are made up.
+        batch_size : int
+        to_file : path, optional
+            Where to write a trace that ``chrome://tracing`` and Perfetto show.
+        repeats : int
+            The least time of so many runs counts.
+
+        Raises
+        ------
+        ArgumentError
+            If the model is not compiled.
+        NotImplementedError
+            If the device cannot time single launches.
+        """
+        require_positive(batch_size=batch_size, repeats=repeats)
+        data = None if x is None else self._data_set(x, y)
+        return profile_step(self, data, batch_size, to_file, repeats)

@@ -123,4 +123,5 @@ def _launch(
         nbytes=call.nbytes,
         flops=call.flops,
         writes=call.writes,
+        node=lowered.node,
     )

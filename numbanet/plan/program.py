@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numbanet.ir import TensorType, Variable
+from numbanet.ir import Node, TensorType, Variable
 from numbanet.kernels.kernel import Kernel
 
 
@@ -43,7 +43,8 @@ class Launch:
     """A kernel, where its arguments lie, and how much work it is.
 
     ``arguments`` line up with ``kernel.signature``: addresses for pointers, numbers for the
-    rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`.
+    rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`. ``node`` is what the
+    launch helps to compute.
     """
 
     kernel: Kernel
@@ -54,6 +55,7 @@ class Launch:
     nbytes: int
     flops: int
     writes: tuple[int, ...] = ()
+    node: Node | None = None
 
 
 @dataclass(frozen=True, eq=False)

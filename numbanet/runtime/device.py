@@ -28,6 +28,11 @@ class Executable(ABC):
     def run(self, steps: int = 1) -> None:
         """Run the program ``steps`` times. On a GPU this returns before the work is done."""
 
+    def time_launches(self) -> list[float]:
+        """Run once, launch by launch, and wait for each: the seconds that each took, in the
+        program's order. For looking at programs; the whole takes longer than `run`."""
+        raise NotImplementedError(f"{type(self).__name__} does not time its launches")
+
     @abstractmethod
     def output(self, name: str) -> np.ndarray:
         """A copy of an output of the last run, once that is finished."""

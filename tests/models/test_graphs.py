@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numbanet import Input, Model, Sequential, nn, ops
+from numbanet import Input, Model, Sequential, lint, nn, ops
 from numbanet.errors import ArgumentError, DataError, GraphError
 from numbanet.ir import Value
 from numbanet.layers import (
@@ -268,4 +268,5 @@ def test_unused_inputs_may_be_fed() -> None:
 def test_a_dropout_between_layers_is_left_out_of_predictions() -> None:
     x = Input((4,))
     model = Model(x, Dropout(0.5)(ops.dropout(x, 0.5, *ops.random_state())))
-    np.testing.assert_array_equal(predict(model, X), X)
+    with lint.ignore("NB107"):
+        np.testing.assert_array_equal(predict(model, X), X)

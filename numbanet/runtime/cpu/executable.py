@@ -11,8 +11,8 @@ import numpy as np
 from numbanet.errors import ArgumentError, DTypeError, ShapeError, VerificationError
 from numbanet.plan.program import Buffer, Program
 from numbanet.runtime.cpu.memory import aligned
-from numbanet.runtime.cpu.table import Table
-from numbanet.runtime.cpu.threads import THREADS
+from numbanet.runtime.cpu.table import Row, Table
+from numbanet.runtime.cpu.threads import THREADS, Pool
 from numbanet.runtime.device import Executable
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _LONGEST_CHUNK_S = 0.5
 """Python handles Ctrl-C between chunks of steps, so a chunk must end soon."""
+
+_LOOKS_AT_NOTHING = 20
+"""Walks of no rows, to know what walking costs by itself."""
 
 
 class CpuExecutable(Executable):
@@ -61,12 +64,7 @@ class CpuExecutable(Executable):
             self._unbound.discard(name)
 
     def run(self, steps: int = 1) -> None:
-        if self._unbound:
-            raise ArgumentError(
-                "the program has inputs without numbers",
-                got=", ".join(sorted(self._unbound)),
-                mend="Bind an array to each",
-            )
+        self._require_bound()
         with THREADS.lock:
             pool = THREADS.pool()
             self._settle(pool.threads)
@@ -86,6 +84,26 @@ class CpuExecutable(Executable):
             if buffer not in self._views:
                 return _typed(self._memory[buffer], name, buffer).copy()
             return self._views[buffer].copy()
+
+    def time_launches(self) -> list[float]:
+        self._require_bound()
+        with THREADS.lock:
+            pool = THREADS.pool()
+            self._settle(pool.threads)
+            nothing = Row(self._table.address, 0, False)
+            overhead = min(_timed(pool, nothing) for _ in range(_LOOKS_AT_NOTHING))
+            rows = [self._table.row(number) for number in range(self._table.length)]
+            seconds = [max(0.0, _timed(pool, row) - overhead) for row in rows]
+            self._has_run = True
+        return seconds
+
+    def _require_bound(self) -> None:
+        if self._unbound:
+            raise ArgumentError(
+                "the program has inputs without numbers",
+                got=", ".join(sorted(self._unbound)),
+                mend="Bind an array to each",
+            )
 
     def _settle(self, threads: int) -> None:
         """Follow what changed since the last run: threads, homes of variables, the arena."""
@@ -110,6 +128,12 @@ class CpuExecutable(Executable):
     def _keep(self, buffer: Buffer, array: np.ndarray) -> None:
         self._memory[buffer] = array
         self._table.place(buffer, array.ctypes.data)
+
+
+def _timed(pool: Pool, row: Row) -> float:
+    start = time.perf_counter()
+    pool.walk(row, 1)
+    return time.perf_counter() - start
 
 
 def _allocate(buffer: Buffer) -> np.ndarray:

@@ -18,7 +18,7 @@ from numbanet.kernels.cpu.compile import compile_kernel
 from numbanet.kernels.cpu.walk import CONTROL_WORDS, FOLLOW, LEAD, RUN, STOP
 from numbanet.runtime.cpu.cores import available_cores
 from numbanet.runtime.cpu.memory import aligned
-from numbanet.runtime.cpu.table import Table
+from numbanet.runtime.cpu.table import Row, Table
 
 THREADS_VARIABLE = "NUMBANET_NUM_THREADS"
 
@@ -47,7 +47,7 @@ class Pool:
         for follower in self._followers:
             follower.start()
 
-    def walk(self, table: Table, steps: int) -> None:
+    def walk(self, table: Table | Row, steps: int) -> None:
         """Run ``table`` from top to bottom ``steps`` times."""
         threads = self.threads if table.is_shared else 1
         if threads > 1:

@@ -5,6 +5,7 @@ Two drivers offer it: `RealDriver`, NVIDIA's, and `SimulatorDriver`, in host mem
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -67,6 +68,17 @@ class Driver(ABC):
     @abstractmethod
     def capture(self, launchers: Sequence[Launcher]) -> Launcher:
         """One graph of all the launches, in order."""
+
+    def time(self, launchers: Sequence[Launcher]) -> list[float]:
+        """Put the work on the stream, piece by piece; the seconds that each took."""
+        seconds = []
+        for launcher in launchers:
+            self.synchronise()
+            start = time.perf_counter()
+            launcher()
+            self.synchronise()
+            seconds.append(time.perf_counter() - start)
+        return seconds
 
     @abstractmethod
     def synchronise(self) -> None:

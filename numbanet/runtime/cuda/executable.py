@@ -61,13 +61,13 @@ class CudaExecutable(Executable):
         self._unbound.discard(name)
 
     def run(self, steps: int = 1) -> None:
-        if self._unbound:
-            missing = ", ".join(sorted(self._unbound))
-            raise ArgumentError(f"inputs are not bound: {missing}")
-        self._driver.make_current()
-        self._device.bring_home(self.program)
+        self._make_ready()
         for _ in range(steps):
             self._run_once()
+
+    def time_launches(self) -> list[float]:
+        self._make_ready()
+        return self._driver.time([launcher for launcher, _ in self._launchers])
 
     def output(self, name: str) -> np.ndarray:
         buffer = _named(self.program.outputs, "output", name)
@@ -77,6 +77,13 @@ class CudaExecutable(Executable):
         self._driver.make_current()
         self._driver.download(self._addresses[buffer], array)
         return array
+
+    def _make_ready(self) -> None:
+        if self._unbound:
+            missing = ", ".join(sorted(self._unbound))
+            raise ArgumentError(f"inputs are not bound: {missing}")
+        self._driver.make_current()
+        self._device.bring_home(self.program)
 
     def _run_once(self) -> None:
         if not self._is_warm:

@@ -10,6 +10,7 @@ import ctypes
 import importlib
 import weakref
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,23 @@ class RealDriver(Driver):
 
         weakref.finalize(replay, self._api.cuGraphExecDestroy, executable).atexit = False
         return replay
+
+    def time(self, launchers: Sequence[Launcher]) -> list[float]:
+        """By events between the launches: the GPU's own clock, without Python's part."""
+        events = [self._check(self._api.cuEventCreate(0)) for _ in range(len(launchers) + 1)]
+        try:
+            self._check(self._api.cuEventRecord(events[0], self._stream))
+            for launcher, event in zip(launchers, events[1:], strict=True):
+                launcher()
+                self._check(self._api.cuEventRecord(event, self._stream))
+            self.synchronise()
+            return [
+                float(self._check(self._api.cuEventElapsedTime(start, end))) / 1e3
+                for start, end in pairwise(events)
+            ]
+        finally:
+            for event in events:
+                self._check(self._api.cuEventDestroy(event))
 
     def synchronise(self) -> None:
         self._check(self._api.cuStreamSynchronize(self._stream))

@@ -45,6 +45,29 @@ def test_a_program_computes_its_outputs(device, size, nbytes):
     np.testing.assert_array_equal(executable.output("y"), 2 * x + 1)
 
 
+@pytest.mark.parametrize("nbytes", [1, 1 << 30])
+def test_timing_launches_runs_them_once(device, nbytes):
+    program = affine_program(1000, nbytes)
+    executable = device.load(program)
+    with pytest.raises(ArgumentError, match="without numbers"):
+        executable.time_launches()
+    x = np.arange(1000, dtype=np.float32)
+    executable.bind("x", x)
+    seconds = executable.time_launches()
+    assert len(seconds) == len(program.launches)
+    assert min(seconds) >= 0
+    np.testing.assert_array_equal(executable.output("y"), 2 * x + 1)
+
+
+def test_timed_launches_come_one_after_the_other(device):
+    counter = Variable(np.zeros(1, np.float32), "counter")
+    executable = device.load(counting_program(counter))
+    executable.time_launches()
+    executable.run()
+    executable.time_launches()
+    np.testing.assert_array_equal(counter.numpy(), [3])
+
+
 def test_an_input_is_read_where_it_lies(device):
     executable = device.load(affine_program(3))
     x = vector(1, 2, 3)

@@ -48,6 +48,17 @@ def weight():
     return Variable(W, "w", trainable=True)
 
 
+def test_launches_are_timed_one_by_one(driver):
+    program = multiply_add(Variable(W, "w"), C)
+    executable = CudaDevice(driver).load(program)
+    with pytest.raises(ArgumentError, match="not bound"):
+        executable.time_launches()
+    executable.bind("x", X)
+    assert len(executable.time_launches()) == len(program.launches)
+    assert driver.waits == 2 * len(program.launches)
+    np.testing.assert_array_equal(executable.output("y"), X * W + C)
+
+
 def test_runs_step_after_step(device, weight):
     step = device.load(multiply_add(weight, C))
     step.bind("x", X)

@@ -119,3 +119,25 @@ def test_a_gpu_without_room_says_so():
     with pytest.raises(OutOfMemoryError):
         device.driver.allocate(total * 2)
     assert device.driver.prepare(MULTIPLY, (0, 0, 0, 0), 1)
+
+
+def test_launches_are_timed_by_events(api):
+    api.answers["cuEventElapsedTime"] = (Status.CUDA_SUCCESS, 4.0)
+    driver = RealDriver()
+    api.calls.clear()
+    done = []
+    seconds = driver.time([lambda: done.append(1), lambda: done.append(2)])
+    assert seconds == [0.004, 0.004]
+    assert done == [1, 2]
+    assert api.calls.count("cuEventCreate") == api.calls.count("cuEventDestroy") == 3
+    order = [name for name in api.calls if name in ("cuEventRecord", "cuStreamSynchronize")]
+    assert order == ["cuEventRecord"] * 3 + ["cuStreamSynchronize"]
+
+
+def test_events_are_destroyed_after_a_failure(api):
+    driver = RealDriver()
+    api.calls.clear()
+    api.answers["cuEventRecord"] = (Status.CUDA_ERROR_LAUNCH_FAILED,)
+    with pytest.raises(DeviceError, match="what went wrong"):
+        driver.time([lambda: None])
+    assert api.calls.count("cuEventDestroy") == 2
