@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numbanet.errors import ArgumentError, FormatError
-from numbanet.ir import DType
+from numbanet.ir import DType, Value
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Configured")
@@ -220,6 +220,12 @@ def parts_of(value: Any) -> tuple[str, Any]:
         return "array", {"dtype": value.dtype.name, "data": value.tolist()}
     if isinstance(value, DType):
         return "dtype", value.value
+    if isinstance(value, Value):
+        raise ArgumentError(
+            "a configuration has no place for symbolic values",
+            got=repr(value),
+            mend="A whole model is written with save(), and rebuilt with load()",
+        )
     if inspect.isfunction(value) or inspect.isbuiltin(value):
         if value.__name__ == "<lambda>":
             raise ArgumentError(

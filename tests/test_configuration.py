@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numbanet import layers, nn, ops
+from numbanet import Model, layers, nn, ops
 from numbanet.configuration import Configured, find, name_of, register
 from numbanet.errors import ArgumentError, FormatError
 from numbanet.initializers import HeNormal
@@ -69,6 +69,12 @@ def test_lambdas_have_no_name() -> None:
     layer = layers.Dense(3, activation=lambda x: x)
     with pytest.raises(ArgumentError, match="lambda"):
         layer.get_config()
+
+
+def test_a_functional_model_has_a_file_and_no_configuration() -> None:
+    x = layers.Input((3,))
+    with pytest.raises(ArgumentError, match=r"save\(\)"):
+        Model(x, layers.Dense(2)(x)).get_config()
 
 
 def test_names_of_our_own_are_found_and_others_only_when_given() -> None:

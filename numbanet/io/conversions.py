@@ -65,6 +65,19 @@ def _gru_bias(first: np.ndarray, second: np.ndarray, shape: tuple[int, ...]) -> 
     return np.stack([_gates(first), _gates(second)])
 
 
+def _head(part: int) -> Callable[..., np.ndarray]:
+    """A third of what PyTorch projects at once: queries, keys or values, by heads."""
+
+    def convert(whole: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return np.split(whole, 3)[part].T.reshape(shape)
+
+    return convert
+
+
+def _joined_heads(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return weight.T.reshape(shape)
+
+
 _BIAS = Rule(("bias",), _same)
 _CONVOLUTION = {"kernel": Rule(("weight",), _kernel, "OI... -> ...IO"), "bias": _BIAS}
 _TRANSPOSED = {"kernel": Rule(("weight",), _kernel, "IO... -> ...OI"), "bias": _BIAS}
@@ -100,8 +113,19 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
         "recurrent_kernel": Rule(("weight_hh_l0",), _gru_kernel, "transposed, gates reordered"),
         "bias": Rule(("bias_ih_l0", "bias_hh_l0"), _gru_bias, "stacked, gates reordered"),
     },
+    **{
+        f"MultiHeadAttention.{name}_dense": {
+            "kernel": Rule(("in_proj_weight",), _head(part), f"{name} third, by heads"),
+            "bias": Rule(("in_proj_bias",), _head(part), f"{name} third, by heads"),
+        }
+        for part, name in enumerate(("query", "key", "value"))
+    },
+    "MultiHeadAttention.output_dense": {
+        "kernel": Rule(("out_proj.weight",), _joined_heads, "transposed, by heads"),
+        "bias": Rule(("out_proj.bias",), _same),
+    },
 }
-"""By class of layer and name of its weight."""
+"""By class of layer, or of a layer's part, and name of its weight."""
 
 IGNORED = "num_batches_tracked"
 """A counter of PyTorch's batch norm that matters only without a momentum."""

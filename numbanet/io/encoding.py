@@ -18,6 +18,7 @@ from numbanet.configuration import (
     arguments,
     construct,
     find,
+    from_config,
     name_of,
     parts_of,
 )
@@ -185,7 +186,7 @@ class Decoder:
     def _read_class(self, name: str, config: Any) -> Any:
         if name == "function":
             return find(config, self._objects)
-        return make(find(name, self._objects), self(config))
+        return make(find(name, self._objects), self(config), self._objects)
 
 
 _TAGS: dict[Any, tuple[str, ...]] = {
@@ -202,14 +203,17 @@ _TAGS: dict[Any, tuple[str, ...]] = {
 }
 
 
-def make(kind: Any, config: Any) -> Any:
-    """An object of a class, the way its class wants it."""
+def make(kind: Any, config: Any, objects: Objects | None = None) -> Any:
+    """An object of a class, the way its class wants it.
+
+    A ``get_config`` of the user's own may contain what `Configured.get_config` returned.
+    """
     if not isinstance(kind, type) or not isinstance(config, dict):
         raise FormatError("not a class and its configuration", got=repr(kind))
     own = getattr(kind, "from_config", None)
     if own is not None and own.__func__ is not Configured.from_config.__func__:  # type: ignore[attr-defined]
         return own(config)
-    return construct(kind, config)
+    return construct(kind, {key: from_config(each, objects) for key, each in config.items()})
 
 
 def size(number: Any) -> int | None:

@@ -25,15 +25,27 @@ _UNDECLARED = "is not in a state dict: compare it with the model that was traine
 
 @dataclass(frozen=True)
 class _Owner:
-    """A module with weights of its own, and its path as users see it."""
+    """A module with weights of its own.
+
+    Attributes
+    ----------
+    path : str
+        Of the module.
+    layer : str
+        Path of the layer that PyTorch has one module for: a cell's is its recurrent layer's.
+    kind : str
+        Key of its rules.
+    """
 
     path: str
+    layer: str
+    kind: str
     module: Module
 
     def rule(self, name: str) -> Rule | None:
         if isinstance(self.module, nn.Module):
             return Rule((name,), _stored(self.module, name))
-        return RULES.get(type(self.module).__name__, {}).get(name)
+        return RULES.get(self.kind, {}).get(name)
 
 
 def _stored(module: nn.Module, name: str) -> Any:
@@ -111,14 +123,19 @@ def from_torch(
 
 
 def _owners(model: Module) -> Iterator[_Owner]:
-    seen: set[Module] = set()
-    for path, module in walk(model):
-        if module in seen or not module.own_variables():
+    above: dict[str, Module] = {}
+    for path, module in _modules(model):
+        above[path] = module
+        if not module.own_variables():
             continue
-        seen.add(module)
-        # To PyTorch a recurrent layer and its cell are one module.
-        is_cell = type(module).__name__.endswith("Cell") and path.endswith("/cell")
-        yield _Owner(path.removesuffix("/cell") if is_cell else path, module)
+        layer, _, name = path.rpartition("/")
+        kind, holder = type(module).__name__, type(above.get(layer)).__name__
+        if name == "cell" and kind.endswith("Cell"):
+            yield _Owner(path, layer, kind, module)
+        elif holder == "MultiHeadAttention":
+            yield _Owner(path, layer, f"{holder}.{name}", module)
+        else:
+            yield _Owner(path, path, kind, module)
 
 
 def _state(source: Any) -> dict[str, np.ndarray]:
@@ -137,25 +154,33 @@ def _prefixes(
 ) -> list[tuple[_Owner, str]]:
     """What the names of each owner's tensors begin with."""
     if mapping == "order":
-        groups = list(dict.fromkeys(key.rpartition(".")[0] for key in given))
-        if len(groups) != len(owners):
+        groups = list(dict.fromkeys(_group(key) for key in given))
+        layers = list(dict.fromkeys(owner.layer for owner in owners))
+        if len(groups) != len(layers):
             raise FormatError(
                 "not as many modules with weights as layers",
                 got=", ".join(groups),
-                expected=", ".join(owner.path for owner in owners),
+                expected=", ".join(layers),
             )
-        return list(zip(owners, groups, strict=True))
+        paired = dict(zip(layers, groups, strict=True))
+        return [(owner, paired[owner.layer]) for owner in owners]
     if isinstance(mapping, str):
         raise ArgumentError("mapping is a dict, or 'order'", got=repr(mapping))
     wanted = {layer: prefix for prefix, layer in (mapping or {}).items()}
-    unknown = set(wanted) - {owner.path for owner in owners}
+    layers = dict.fromkeys(owner.layer for owner in owners)
+    unknown = set(wanted) - set(layers)
     if unknown:
         raise ArgumentError(
             "no layer with weights of this path",
             got=", ".join(sorted(unknown)),
-            expected=", ".join(owner.path for owner in owners),
+            expected=", ".join(layers),
         )
-    return [(o, wanted.get(o.path, o.path.replace("/", "."))) for o in owners]
+    return [(o, wanted.get(o.layer, o.layer.replace("/", "."))) for o in owners]
+
+
+def _group(key: str) -> str:
+    """The module that a tensor belongs to; attention's projection belongs to attention."""
+    return key.rpartition(".")[0].removesuffix(".out_proj")
 
 
 def _join(prefix: str, name: str) -> str:

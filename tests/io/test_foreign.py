@@ -24,6 +24,7 @@ from numbanet.layers import (
     Embedding,
     GroupNormalization,
     LayerNormalization,
+    MultiHeadAttention,
     ReLU,
     SimpleRNN,
 )
@@ -104,6 +105,21 @@ def test_a_layer_with_the_weights_of_pytorchs_computes_the_same(
     np.testing.assert_allclose(
         found, image_last(wanted) if is_image else wanted, rtol=1e-5, atol=1e-5
     )
+
+
+def test_attention_is_one_module_there_and_four_layers_here() -> None:
+    theirs = randomized(T.MultiheadAttention(6, 2, batch_first=True))
+    array = RNG.normal(size=(2, 3, 6)).astype(np.float32)
+    x = Input((3, 6))
+    model = Model(x, Dense(2)(MultiHeadAttention(2, 3)(x, x)))
+    state = T.Sequential(theirs, randomized(T.Linear(6, 2))).state_dict()
+    report = from_torch(model, state, {"0": "multi_head_attention", "1": "dense"})
+    assert report.is_complete
+    assert from_torch(model, state, "order").is_complete
+    given = torch.from_numpy(array)
+    with torch.no_grad():
+        expected = theirs(given, given, given)[0] @ state["1.weight"].T + state["1.bias"]
+    np.testing.assert_allclose(run(model, array), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 class TorchNet(T.Module):

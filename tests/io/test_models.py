@@ -273,6 +273,31 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
 
 
+class Styled(Dense):
+    """A layer that says by itself what it is made of, on top of what it inherits."""
+
+    def __init__(self, units: int, scale: float = 1.0, **options: Any) -> None:
+        super().__init__(units, **options)
+        self.scale = scale
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale}
+
+    def forward(self, x: Value) -> Value:
+        return super().forward(x) * self.scale
+
+
+def test_a_configuration_of_ones_own_may_extend_the_inherited_one(tmp_path: Path) -> None:
+    x = Input((4,))
+    layer = Styled(3, kernel_initializer=HeNormal(seed=2), activation=ops.relu)
+    layer.scale = 4.0
+    model = Model(x, layer(x))
+    model.save(tmp_path / "m")
+    again = io.load(tmp_path / "m", {"Styled": Styled})
+    np.testing.assert_array_equal(outputs(again)["styled"], outputs(model)["styled"])
+    assert again.layers[0].get_config() == layer.get_config()
+
+
 def test_a_model_without_weights_or_shapes(tmp_path: Path) -> None:
     Sequential([Dense(3), ReLU()]).save(tmp_path / "m")
     again = io.load(tmp_path / "m")
