@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,22 @@ from numbanet.ops.recurrent import (
     unroll,
     zero_state,
 )
+
+
+class Inner(NamedTuple):
+    """The state's side of all steps of a run: recorded once, so that its gradients meet here."""
+
+    kernels: tuple[Value, ...]
+    bias: Value | None = None
+    noise: Value | None = None
+    """What a state is multiplied by before a product."""
+
+    def product(self, hidden: Value | None, place: int = 0) -> Value | None:
+        """What the state adds to the gates of one of the kernels."""
+        if hidden is None:
+            return self.bias
+        hidden = hidden if self.noise is None else hidden * self.noise
+        return added(ops.matmul(hidden, self.kernels[place]), self.bias)
 
 
 class Cell(Layer):
@@ -150,26 +166,20 @@ class Cell(Layer):
         if self.state_noise.rate:
             noise = self.state_noise(zero_state(one, self.units) + 1.0)
         gates = added(ops.matmul(x, variable_value(self.kernel)), self.input_bias())
-        return gates, lambda gates, state: self.step(gates, state, noise)
+        inner = self.inner()._replace(noise=noise)
+        return gates, lambda gates, state: self.step(gates, state, inner)
 
     def input_bias(self) -> Value | None:
         """What is added to all gates."""
         return None if self.bias is None else variable_value(self.bias)
 
-    def step(self, gates: Value, state: State, noise: Value | None) -> Found:
-        """The next states ``[N, H]`` from gates ``[N, G]``. ``noise`` times a state is what is
-        multiplied by the recurrent kernel."""
-        raise NotImplementedError(f"{type(self).__name__} does not implement step()")
+    def inner(self) -> Inner:
+        """The state's side of a step."""
+        return Inner((variable_value(self.recurrent_kernel),))
 
-    def product(
-        self, hidden: Value | None, noise: Value | None, columns: slice = slice(None)
-    ) -> Value | None:
-        """Some columns of what the state adds to the gates."""
-        if hidden is None:
-            return None
-        kernel = variable_value(self.recurrent_kernel)
-        kernel = kernel if columns == slice(None) else kernel[:, columns]
-        return ops.matmul(hidden if noise is None else hidden * noise, kernel)
+    def step(self, gates: Value, state: State, inner: Inner) -> Found:
+        """The next states ``[N, H]`` from gates ``[N, G]``."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement step()")
 
 
 class SimpleRNNCell(Cell):
@@ -178,8 +188,8 @@ class SimpleRNNCell(Cell):
     The parameters are those of `Cell`.
     """
 
-    def step(self, gates: Value, state: State, noise: Value | None) -> Found:
-        return (self.activation(added(gates, self.product(state[0], noise))),)
+    def step(self, gates: Value, state: State, inner: Inner) -> Found:
+        return (self.activation(added(gates, inner.product(state[0]))),)
 
 
 class LSTMCell(Cell):
@@ -223,10 +233,10 @@ class LSTMCell(Cell):
             initializer = _forget_ones(initializer)
         self.describe("bias", initializer, bias_regularizer, bias_constraint)
 
-    def step(self, gates: Value, state: State, noise: Value | None) -> Found:
+    def step(self, gates: Value, state: State, inner: Inner) -> Found:
         hidden, cell = state
         return lstm(
-            added(gates, self.product(hidden, noise)),
+            added(gates, inner.product(hidden)),
             cell,
             activation=self.activation,
             gate_activation=self.recurrent_activation,
@@ -285,12 +295,18 @@ class GRUCell(Cell):
         bias = super().input_bias()
         return bias[0] if bias is not None and self.reset_after else bias
 
-    def step(self, gates: Value, state: State, noise: Value | None) -> Found:
+    def step(self, gates: Value, state: State, inner: Inner) -> Found:
         (hidden,) = state
         x_update, x_reset, x_new = ops.split(gates, 3, -1)
-        update, reset, new = self._inner(hidden, noise, x_reset)
-        if self.reset_after and new is not None:
-            new = self.recurrent_activation(added(x_reset, reset)) * new
+        if self.reset_after:
+            update, reset, new = parts(inner.product(hidden), 3)
+        else:
+            (update, reset), new = parts(inner.product(hidden), 2), None
+        opened = self.recurrent_activation(added(x_reset, reset))
+        if new is not None:
+            new = opened * new
+        elif hidden is not None:
+            new = inner.product(opened * hidden, 1)
         return (
             gru(
                 added(x_new, new),
@@ -301,22 +317,12 @@ class GRUCell(Cell):
             ),
         )
 
-    def _inner(
-        self, hidden: Value | None, noise: Value | None, x_reset: Value
-    ) -> Sequence[Value | None]:
-        """What the state adds to each gate."""
+    def inner(self) -> Inner:
+        kernel = variable_value(self.recurrent_kernel)
         if self.reset_after:
-            inner = self.product(hidden, noise)
-            if self.bias is not None:
-                bias = variable_value(self.bias)[1]
-                inner = bias if inner is None else inner + bias
-            return parts(inner, 3)
-        if hidden is None:
-            return (None, None, None)
+            return Inner((kernel,), None if self.bias is None else variable_value(self.bias)[1])
         split = 2 * self.units
-        update, reset = parts(self.product(hidden, noise, slice(0, split)), 2)
-        kept = self.recurrent_activation(added(x_reset, reset)) * hidden
-        return update, reset, self.product(kept, noise, slice(split, None))
+        return Inner((kernel[:, :split], kernel[:, split:]))
 
 
 class StackedRNNCells(Layer):
@@ -397,7 +403,7 @@ class RNN(Layer):
     ) -> None:
         super().__init__(**options)
         self.refuse("stateful", stateful, False)
-        self.cell = StackedRNNCells(cell) if isinstance(cell, list | tuple) else cell
+        self.cell: Any = StackedRNNCells(cell) if isinstance(cell, list | tuple) else cell
         _check_cell(self.cell)
         self.return_sequences = return_sequences
         self.return_state = return_state
@@ -409,7 +415,7 @@ class RNN(Layer):
     def build(self, sequences: Value, initial_state: Any = None, mask: Any = None) -> None:
         # One step, forgotten at once: it builds the cells where they belong.
         first = self._in_order(sequences)[0]
-        sizes: Any = self.cell.state_size  # type: ignore[attr-defined]
+        sizes: Any = self.cell.state_size
         self.cell(first, _zeros(first, [sizes] if isinstance(sizes, int) else sizes))
 
     def forward(
@@ -554,7 +560,7 @@ class _Network(RNN):
     @property
     def units(self) -> int:
         """Size of the output."""
-        return self.cell.units  # type: ignore[attr-defined]
+        return self.cell.units
 
 
 class SimpleRNN(_Network):
