@@ -10,11 +10,9 @@ from numbanet import ops
 from numbanet.errors import ArgumentError
 from numbanet.ir import Value
 from numbanet.losses.loss import spread
-from numbanet.metrics.confusion import counts
 from numbanet.metrics.metric import Metric, Result, like, quotient
 
 _EDGE = 1e-7
-_COUNTED = ((True, True), (True, False), (False, True), (False, False))
 
 
 class AUC(Metric):
@@ -42,7 +40,6 @@ class AUC(Metric):
     """
 
     name = "auc"
-    width = 4
 
     def __init__(
         self,
@@ -63,6 +60,7 @@ class AUC(Metric):
         if thresholds is None and num_thresholds <= 1:
             raise ArgumentError("num_thresholds is above 1", got=repr(num_thresholds))
         inner = sorted(thresholds) if thresholds else np.linspace(0, 1, num_thresholds)[1:-1]
+        self._is_even = not thresholds
         self.levels = [-_EDGE, *(float(each) for each in inner), 1.0 + _EDGE]
         self.curve, self.summation_method = curve, summation_method
         self.multi_label, self.num_labels = multi_label, num_labels
@@ -72,19 +70,30 @@ class AUC(Metric):
     def totals(
         self, y_true: Value, y_pred: Value, weight: Value | None = None
     ) -> tuple[Value, ...]:
-        parts = [like(y_true, y_pred), ops.sigmoid(y_pred) if self.from_logits else y_pred]
+        chances = ops.sigmoid(y_pred) if self.from_logits else y_pred
+        is_so = ops.cast(ops.not_equal(like(y_true, y_pred), 0.0), y_pred.dtype)
+        parts = [is_so, 1.0 - is_so]
         weight = self._weight(y_pred, weight)
         if weight is not None:
-            parts.append(ops.expand(weight, y_pred.type.sizes))
-        if not self.multi_label:
-            return counts([ops.reshape(each, (-1,)) for each in parts], self.levels, _COUNTED)
-        labels = y_pred.shape[-1] or 1
-        columns = [ops.reshape(each, (-1, labels)) for each in parts]
-        each_label = [
-            counts([column[:, i] for column in columns], self.levels, _COUNTED)
-            for i in range(labels)
-        ]
-        return tuple(ops.stack(found, axis=1) for found in zip(*each_label, strict=True))
+            parts = [part * weight for part in parts]
+        rows, buckets = len(self.levels), self._buckets(chances)
+        if self.multi_label:
+            labels = y_pred.shape[-1] or 1
+            buckets = buckets + ops.constant(np.arange(labels) * rows)
+            rows *= labels
+        flat = ops.stack([ops.reshape(part, (-1,)) for part in parts], axis=1)
+        return (ops.scatter_add(flat, ops.reshape(buckets, (-1,)), rows),)
+
+    def _buckets(self, chances: Value) -> Value:
+        """The last of the levels that each chance is above."""
+        last = len(self.levels) - 2
+        if self._is_even:
+            above = -ops.floor(-chances * (last + 1.0)) - 1.0
+        else:
+            inner = ops.constant(np.asarray(self.levels[1:-1]), chances.dtype)
+            is_above = ops.expand_dims(chances, -1) > inner
+            above = ops.sum(ops.cast(is_above, chances.dtype), axes=-1)
+        return ops.cast(ops.clip(above, 0.0, float(last)), "int64")
 
     def _weight(self, y_pred: Value, weight: Value | None) -> Value | None:
         weight = None if weight is None else spread(weight, y_pred, self.name)
@@ -94,11 +103,11 @@ class AUC(Metric):
         return labels if weight is None else weight * labels
 
     def finish(self, totals: Sequence[np.ndarray], samples: float) -> Result:
-        tp, fp, fn, tn = (np.asarray(each, np.float64) for each in totals)
-        areas = self._area(tp, fp, fn, tn)
-        if not self.multi_label:
-            return float(areas)
-        if self.label_weights is None:
+        found = np.asarray(totals[0], np.float64).reshape(-1, len(self.levels), 2)
+        # Above a level is what lies in its bucket and in those that come after.
+        tp, fp = np.moveaxis(np.flip(np.cumsum(np.flip(found, 1), 1), 1), (2, 1), (0, 1))
+        areas = self._area(tp, fp, tp[0] - tp, fp[0] - fp)
+        if self.label_weights is None or not self.multi_label:
             return float(np.mean(areas))
         return float(quotient(np.sum(areas * self.label_weights), np.sum(self.label_weights)))
 
