@@ -33,7 +33,7 @@ from numbanet.ops.recurrent import (
 
 
 class Inner(NamedTuple):
-    """The state's side of all steps of a run: recorded once, so that its gradients meet here."""
+    """The state's side of all steps of a run; recorded once, so that gradients meet here."""
 
     kernels: tuple[Value, ...]
     bias: Value | None = None
