@@ -14,8 +14,9 @@ import numpy as np
 
 from numbanet.errors import DTypeError
 from numbanet.ir import DType
-from numbanet.tensors import creation, functions, interop, printing
+from numbanet.tensors import creation, flush, functions, interop, printing
 from numbanet.tensors.functions import arithmetic, conversions, indexing, shapes, sized
+from numbanet.tensors.functions.detaching import detached
 from numbanet.tensors.numbers import takes_numbers
 from numbanet.tensors.tensor import Tensor
 
@@ -368,7 +369,11 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 
 def detach_(self: Tensor) -> Tensor:
     """Cut the tensor off from what it was computed from, in place."""
-    return self._replace(self.detach()).requires_grad_(False)
+    if self.is_result:
+        # Nobody else sees this view of it.
+        flush.replace(self, detached(self))
+        self.views = None
+    return self.requires_grad_(False)
 
 
 # Text.
@@ -404,7 +409,10 @@ _NEW = ("new_zeros", "new_ones", "new_full", "new_empty")
 
 METHODS: dict[str, Function] = {
     **{name: getattr(functions, name) for name in functions.__all__ if name not in _FREE},
-    **{f"{name}_": _in_place(getattr(functions, name), f"{name}_") for name in _IN_PLACE},
+    **{
+        f"{name}_": _in_place(getattr(functions, name), f"{name}_")
+        for name in sorted(_IN_PLACE)
+    },
     **{name: _conversion(name, dtype) for name, dtype in _CONVERSIONS.items()},
     **{name: _new(getattr(creation, name.removeprefix("new_")), name) for name in _NEW},
     **{function.__name__: function for function in _OWN},
