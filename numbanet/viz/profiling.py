@@ -75,7 +75,9 @@ class Profile:
 
     def __str__(self) -> str:
         total = sum(self.seconds)
-        rows = [("layer", "launches", "time", "share", "bytes", "FLOP", "limit")]
+        rows: list[tuple[str, ...]] = [
+            ("layer", "launches", "time", "share", "bytes", "FLOP", "limit")
+        ]
         for path, seconds in sorted(self.layers.items(), key=lambda each: -each[1]):
             own = [each for each in self.launches if (each.path or OUTSIDE) == path]
             rows.append((path, str(len(own)), *self._cells(own, seconds, total)))
