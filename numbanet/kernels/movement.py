@@ -13,6 +13,9 @@ from numbanet.ops.fused import Access, contiguous
 from numbanet.ops.slices import ConcatenateAttrs, PadAttrs
 from numbanet.ops.state import PackAttrs, SegmentAttrs
 
+_TOGETHER = 8
+"""How many values a concatenation copies in one launch."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -38,14 +41,16 @@ def _copy_all(node: Node) -> Iterator[Piece]:
 
 
 def _concatenate(node: Node) -> Iterator[Piece]:
+    """Neighbours of one shape are copied together: a launch costs more than a small copy."""
     axis = attrs_of(node, ConcatenateAttrs).axis
     end = 0
-    for value in node.inputs:
-        sizes = value.type.sizes
-        starts = [0] * value.rank
-        starts[axis] = end
-        end += sizes[axis]
-        yield _copy(value, contiguous(sizes), node.output, _part(node.output, starts), sizes)
+    for sizes, alike in itertools.groupby(node.inputs, lambda value: value.type.sizes):
+        values = list(alike)
+        for first in range(0, len(values), _TOGETHER):
+            part = values[first : first + _TOGETHER]
+            targets = [end + i * sizes[axis] for i in range(len(part))]
+            end += len(part) * sizes[axis]
+            yield _copies(part, node.output, axis, targets)
 
 
 def _pad(node: Node) -> Iterator[Piece]:
@@ -98,6 +103,18 @@ def _copy(
 ) -> Piece:
     reads = (Operand(value, value.dtype, source),)
     return Piece(identity(value.dtype), shape, reads, (Operand(out, out.dtype, target),))
+
+
+def _copies(values: Sequence[Value], out: Value, axis: int, targets: Sequence[int]) -> Piece:
+    """Copy values of one type to places along an axis of ``out``."""
+    sizes = values[0].type.sizes
+    starts = [[0] * axis + [target] + [0] * (out.rank - axis - 1) for target in targets]
+    return Piece(
+        Expression((out.dtype,) * len(values), (), tuple(range(len(values)))),
+        sizes,
+        tuple(Operand(value, out.dtype, contiguous(sizes)) for value in values),
+        tuple(Operand(out, out.dtype, _part(out, start)) for start in starts),
+    )
 
 
 def _fill(number: float, out: Value, target: Access, shape: tuple[int, ...]) -> Piece:

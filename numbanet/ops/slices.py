@@ -434,6 +434,7 @@ CONCATENATE = register(
             Case((Arg((2, 0)), Arg((2, 3))), ConcatenateAttrs(1)),
             Case((Arg((0, 1)), Arg((0, 2))), ConcatenateAttrs(1)),
             Case((Arg((1,)),), ConcatenateAttrs(0)),
+            Case((*(Arg((2, 3)),) * 9, Arg((2, 1)), Arg((2, 1))), ConcatenateAttrs(1)),
         ),
     )
 )
