@@ -24,6 +24,7 @@ from numbanet import (
     tensors,
 )
 from numbanet.configuration import register
+from numbanet.data import Generator
 from numbanet.initializers import set_seed
 from numbanet.io import load, load_tensors, save_tensors
 from numbanet.layers import Input, Module
@@ -44,6 +45,7 @@ __version__ = "0.1.0"
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Callback",
+    "Generator",
     "History",
     "Input",
     "LearningRateScheduler",

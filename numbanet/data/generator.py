@@ -13,9 +13,16 @@ class Generator:
     """A source of random numbers, with the methods of PyTorch's.
 
     Its numbers are NumPy's (PCG64), so a seed gives other numbers than PyTorch's does.
+
+    Parameters
+    ----------
+    device : str
+        Numbers are drawn on the host, so only ``"cpu"``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        if str(device) != "cpu":
+            raise NotImplementedError(f"device={device!r} of a Generator: it draws on the host")
         self.manual_seed(draw_seed())
 
     def manual_seed(self, seed: int) -> Generator:

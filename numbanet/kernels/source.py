@@ -32,6 +32,7 @@ FUNCTIONS = (
     "erf",
     "sin",
     "cos",
+    "atan",
     "floor",
 )
 """Functions of one floating-point number, named in the text with their dtype."""

@@ -78,12 +78,13 @@ from numbanet.ops.shapes import expand, expand_dims, flatten, reshape, squeeze, 
 from numbanet.ops.slices import concatenate, diagonal, flip, getitem, pad, slice, split, stack
 from numbanet.ops.softmax import log_softmax, softmax
 from numbanet.ops.state import pack, segment
-from numbanet.ops.transcendental import cos, erf, exp, expm1, log, log1p, sin, tanh
+from numbanet.ops.transcendental import atan, cos, erf, exp, expm1, log, log1p, sin, tanh
 
 __all__ = [
     "absolute",
     "add",
     "argmax",
+    "atan",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",

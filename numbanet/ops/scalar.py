@@ -149,6 +149,7 @@ tanh = _unary("tanh")
 erf = _unary("erf")
 sin = _unary("sin")
 cos = _unary("cos")
+atan = _unary("atan")
 floor = _unary("floor")
 
 

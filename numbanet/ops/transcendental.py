@@ -61,6 +61,14 @@ COS = elementwise(
     dtypes=FLOATING,
 )
 
+ATAN = elementwise(
+    "atan",
+    scalar=lambda _, x: scalar.atan(x),
+    reference=lambda _, x: np.arctan(x),
+    gradient=lambda node, g: (g / (node.inputs[0] * node.inputs[0] + 1.0),),
+    dtypes=FLOATING,
+)
+
 TANH = elementwise(
     "tanh",
     scalar=lambda _, x: scalar.tanh(x),
@@ -117,6 +125,11 @@ def sin(x: Operand) -> Value:
 def cos(x: Operand) -> Value:
     """The cosine of each element, in radians."""
     return COS(*as_values(x))
+
+
+def atan(x: Operand) -> Value:
+    """The angle, in radians from -pi/2 to pi/2, of which each element is the tangent."""
+    return ATAN(*as_values(x))
 
 
 def tanh(x: Operand) -> Value:

@@ -1,4 +1,4 @@
-"""The page for those who come from PyTorch says what there is, and all that is there is tested."""
+"""The page for those who come from PyTorch says what there is, and all of it is tested."""
 
 from __future__ import annotations
 

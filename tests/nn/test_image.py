@@ -185,3 +185,7 @@ def test_the_batch_size_may_be_unknown():
     columns = F.unfold(x, 3, padding=1)
     assert columns.shape == (None, 36, 48)
     assert F.fold(columns, (6, 8), 3, padding=1).shape == x.shape
+
+
+def test_upsample_is_interpolation():
+    compare(F.upsample, torch.nn.functional.interpolate, [IMAGES], kwargs={"scale_factor": 2})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -340,6 +341,15 @@ def test_triplets_of_any_distance(swap, reduction):
         shape = (5, 3) if distance is None else (3,)
         arrays = [normal(*shape) for _ in range(3)]
         compare_graphs(ours, theirs, arrays, "float64")
+        functional = [
+            partial(
+                library.functional.triplet_margin_with_distance_loss,
+                distance_function=distance,
+                **options,
+            )
+            for library in (nn, torch.nn)
+        ]
+        compare_graphs(*functional, arrays, "float64")
     assert repr(ours) == repr(theirs)
     assert parameters_of(nn.TripletMarginWithDistanceLoss) == parameters_of(
         torch.nn.TripletMarginWithDistanceLoss

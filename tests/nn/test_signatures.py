@@ -100,3 +100,19 @@ REFUSED = [
 def test_what_is_not_supported_is_refused_by_name(name: str, use: Any) -> None:
     with pytest.raises(NotImplementedError, match=name):
         use()
+
+
+KINDS = {
+    "nn.RNNBase": ["nn.RNN", "nn.LSTM", "nn.GRU"],
+    "nn.RNNCellBase": ["nn.RNNCell", "nn.LSTMCell", "nn.GRUCell"],
+    "optim.Optimizer": ["optim.SGD", "optim.Adam"],
+    "optim.lr_scheduler.LRScheduler": ["optim.lr_scheduler.StepLR"],
+    "data.Sampler": ["data.RandomSampler", "data.BatchSampler"],
+}
+
+
+def test_kinds_that_programs_ask_for() -> None:
+    for base, names in KINDS.items():
+        for name in names:
+            kinds = [coverage.resolve(f"numbanet.{each}") for each in (name, base)]
+            assert issubclass(*kinds)

@@ -157,3 +157,13 @@ def _has_gpu():
 def test_default_dtype():
     creation.set_default_dtype(numbanet.tensors.creation.get_default_dtype())
     assert creation.tensor(1.5).dtype is creation.get_default_dtype()
+
+
+def test_a_generator_has_a_seed_of_its_own():
+    def draw():
+        generator = numbanet.Generator(device="cpu").manual_seed(3)
+        return numbanet.rand(4, generator=generator).numpy()
+
+    np.testing.assert_array_equal(draw(), draw())
+    with pytest.raises(NotImplementedError, match="device"):
+        numbanet.Generator(device="cuda")

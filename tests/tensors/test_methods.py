@@ -304,3 +304,92 @@ def test_fills_with_random_numbers():
     assert abs(x.bernoulli_(0.25).mean().item() - 0.25) < 0.06
     with no_grad():
         assert x.requires_grad_().random_(3).max().item() == 2
+
+
+IN_PLACE = {
+    (): (
+        "abs_ absolute_ ceil_ cos_ cosh_ erf_ erfc_ exp_ exp2_ expm1_ fix_ floor_ frac_ "
+        "log10_ log1p_ log2_ log_ logical_not_ logit_ nan_to_num_ neg_ negative_ reciprocal_ "
+        "relu_ round_ rsqrt_ sigmoid_ sign_ sin_ sinh_ sqrt_ square_ tan_ tanh_ tril_ triu_ "
+        "trunc_ atan_ asin_ acos_ asinh_ acosh_ atanh_ arctan_ "
+        "arcsin_ arccos_ arcsinh_ arccosh_ arctanh_ rad2deg_ deg2rad_"
+    ),
+    (0.3,): (
+        "add_ clamp_max_ clamp_min_ div_ divide_ floor_divide_ fmod_ multiply_ pow_ "
+        "remainder_ subtract_ true_divide_ mul_ sub_"
+    ),
+    (0.1, 0.7): "clip_ clamp_",
+    ("other",): (
+        "div_ logical_and_ logical_or_ logical_xor_ multiply_ pow_ remainder_ xlogy_ "
+        "atan2_ arctan2_ "
+        "hypot_"
+    ),
+    ("other", 0.3): "lerp_",
+    ("other", "other"): "addcdiv_ addcmul_",
+    ("mask", 0.3): "masked_fill_",
+    (0, "index", "other"): "index_add_",
+    (1, "places", "other"): "scatter_add_",
+    (1, "places", 0.3): "scatter_",
+}
+"""Arguments, and the methods in place that take them."""
+
+
+def _in_place(m, name, arguments):
+    operands = {
+        "other": m.tensor([[0.4, 0.8, 0.9], [0.3, 0.7, 0.6]]),
+        "mask": m.tensor(MASK),
+        "index": m.tensor([1, 0]),
+        "places": m.tensor([[0, 2, 1], [1, 0, 2]]),
+    }
+    x = m.tensor([[0.5, 0.2, 0.9], [0.1, 0.25, 0.75]])
+    given = [operands.get(each, each) if isinstance(each, str) else each for each in arguments]
+    assert getattr(x, name)(*given) is x
+    return x
+
+
+def test_every_method_in_place_gives_what_pytorch_gives():
+    uses = [(name, args) for args, names in IN_PLACE.items() for name in names.split()]
+    # All are recorded before the first is read, so that they are one program.
+    found = [_in_place(tensors, *use) for use in uses]
+    for x, use in zip(found, uses, strict=True):
+        expected = _in_place(torch, *use).numpy()
+        np.testing.assert_allclose(x.numpy(), expected, rtol=1e-4, atol=1e-5, err_msg=str(use))
+
+
+SAME = [
+    ("absolute", ()), ("adjoint", ()), ("byte", ()), ("clamp_max", (1.0,)),
+    ("clamp_min", (0.5,)),
+    ("fix", ()), ("greater", (0.5,)), ("greater_equal", (0.5,)), ("less", (0.5,)),
+    ("less_equal", (0.5,)), ("multiply", (2,)), ("not_equal", (0.5,)), ("subtract", (1,)),
+    ("swapdims", (0, 1)), ("true_divide", (2,)), ("ndimension", ()), ("is_contiguous", ()),
+    ("new_ones", ((2, 3),)), ("new_full", ((2,), 7.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments"), SAME, ids=[name for name, _ in SAME])
+def test_other_names(name, arguments):
+    ours, theirs = (getattr(m.tensor(B).abs(), name)(*arguments) for m in (tensors, torch))
+    if isinstance(theirs, torch.Tensor):
+        assert str(theirs.dtype).endswith(ours.dtype.value)
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    else:
+        assert ours == theirs
+
+
+def test_of_another_tensors_type_or_shape():
+    x, k = tensors.tensor(A), tensors.tensor(K)
+    assert x.type_as(k).dtype is DType.INT64
+    assert x.view_as(tensors.zeros(3, 2)).shape == (3, 2)
+    assert k.new_empty((4, 1)).shape == (4, 1)
+
+
+def test_gradients_of_results_that_are_kept():
+    for m in (tensors, torch):
+        w = m.tensor(A, requires_grad=True)
+        y = w * 2
+        y.retain_grad()
+        (y * y).sum().backward()
+        np.testing.assert_array_equal(y.grad.numpy(), 4 * np.array(A, np.float32))
+        z = (w * 3).detach_()
+        assert not z.requires_grad
+        np.testing.assert_array_equal(z.numpy(), 3 * np.array(A, np.float32))

@@ -142,7 +142,7 @@ def _simulated() -> dict[str, Any]:
     def rsqrt(x: Any) -> Any:
         return type(x)(1) / np.sqrt(x)
 
-    twins: dict[str, Any] = {"erf": erf, "rsqrt": rsqrt}
+    twins: dict[str, Any] = {"erf": erf, "rsqrt": rsqrt, "atan": np.arctan}
     names: dict[str, Any] = {"power_float32": np.power, "power_float64": np.power}
     names |= {"fmod_float32": np.fmod, "fmod_float64": np.fmod}
     for name in FUNCTIONS:
