@@ -238,7 +238,5 @@ def homes(model: Model) -> tuple[object, ...]:
 
     A program is stale once another model has moved one of them into its flat state.
     """
-    return tuple(
-        variable.home if isinstance(variable.home, FlatState) else None
-        for variable in model.variables().values()
-    )
+    homes = [variable.home for variable in model.variables().values()]
+    return tuple([home if isinstance(home, FlatState) else None for home in homes])

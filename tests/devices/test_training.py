@@ -109,7 +109,8 @@ def test_one_seed_gives_the_same_bits_on_any_number_of_threads(make) -> None:
 @pytest.mark.parametrize("make", [perceptron, convolutional])
 def test_a_steady_step_allocates_and_compiles_nothing(make) -> None:
     model = make(0.25)
-    model.compile("sgd", "sparse_categorical_crossentropy", device="cpu")
+    loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, device="cpu")
     x, y = np.ones((8, 4, 4, 1), np.float32), np.zeros(8, np.int64)
     model.fit(x, y, batch_size=8, epochs=2, verbose=0)
     trainer, data, order = model._current_trainer(), model._data_set(x, y), np.arange(8)
