@@ -54,14 +54,22 @@ def test_large_products_are_packed_and_summed_in_parts(transposes):
     check(product(arrays, MatmulAttrs(*transposes)), arrays)
 
 
-def test_rows_that_displace_each_other_from_the_cache_are_packed():
-    rng = np.random.default_rng(2)
-    arrays = operands(rng, 17, 1024, 40)
-    node = product(arrays)
-    assert [call.kernel.name for call in LOWERINGS["matmul"](node)] == [
-        "pack_transposing",
-        "matmul",
-    ]
+@pytest.mark.parametrize(
+    ("transposed", "sizes", "packing"),
+    [
+        (False, (17, 1024, 260), ["pack_transposing"]),
+        (False, (17, 1024, 40), []),
+        (False, (17, 1000, 260), []),
+        (True, (1024, 70, 64), ["pack"]),
+        (True, (1000, 70, 64), []),
+    ],
+)
+def test_left_operands_are_packed_where_they_lie_badly(transposed, sizes, packing):
+    arrays = operands(np.random.default_rng(2), *sizes, transposed)
+    node = product(arrays, MatmulAttrs(transposed))
+    names = [call.kernel.name for call in LOWERINGS["matmul"](node)]
+    right = ["pack"] * (sizes[0] >= 96)
+    assert names == [*packing, *right, "matmul"]
     check(node, arrays)
 
 
@@ -162,3 +170,11 @@ def test_every_call_says_what_it_costs():
     assert multiply.flops == 2 * 64 * 320 * 200
     assert multiply.nbytes == 4 * (64 * 320 + 320 * 200 + 64 * 200)
     assert multiply.tiles > 1
+
+
+def test_leading_axes_that_became_rows_are_packed_once():
+    """Packing them once more for each matrix would read far beyond the operand."""
+    a, b = leaves([np.empty((3, 20, 1024), np.float32), np.empty((1024, 512), np.float32)])
+    calls = LOWERINGS["matmul"](MATMUL.node(a, b, attrs=PLAIN))
+    (packing,) = (call for call in calls[:-1] if a in call.arguments)
+    assert packing.nbytes == 2 * a.type.nbytes
