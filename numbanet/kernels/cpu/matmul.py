@@ -133,18 +133,22 @@ class _Product:
     def _left(self, a: Value, is_transposed: bool) -> tuple[Operand, bool]:
         """The left operand, and whether its summed index runs through adjacent numbers."""
         row, step = (1, self.rows) if is_transposed else (self.depth, 1)
-        if self._is_left_packed(max(row, step)):
+        if self._is_left_packed(is_transposed, max(row, step)):
             return self._pack(a, self.rows, row, step, self.tile.rows), False
         operand = Operand(a, self.tile.rows * row, row, step, self.rows * self.depth)
         return operand, not is_transposed
 
-    def _is_left_packed(self, line: int) -> bool:
-        """Whether the left operand is used often enough to be worth it, and lies badly:
-        numbers that are a multiple of 4 KiB apart displace each other from the cache."""
-        if self.columns >= 256:
-            return self.depth >= 64
+    def _is_left_packed(self, is_transposed: bool, line: int) -> bool:
+        """Whether the left operand lies badly, and is used often enough to be worth it.
+
+        Rows are read from front to end, which prefetching sees through, but transposed ones
+        from another line at each step. Either way numbers that are a multiple of 4 KiB apart
+        displace each other from the cache.
+        """
         is_clashing = line * self.dtype.itemsize % 4096 == 0
-        return is_clashing and self.columns >= 32 and self.depth >= 32
+        if is_transposed:
+            return self.depth >= 64 and self.columns >= (64 if is_clashing else 256)
+        return is_clashing and self.columns > 256
 
     def _right(self, b: Value, is_transposed: bool) -> Operand:
         column, step = (self.depth, 1) if is_transposed else (1, self.columns)
@@ -162,8 +166,7 @@ class _Product:
     def _pack(self, source: Value, count: int, lane: int, step: int, width: int) -> Operand:
         panels, call = pack(
             source,
-            # Not the source's own axes: those may be rows by now.
-            batches=source.type.size // max(count * self.depth, 1),
+            batches=math.prod(source.type.sizes[:-2]),
             batch_stride=count * self.depth,
             count=count,
             lane_stride=lane,
