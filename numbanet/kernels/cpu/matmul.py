@@ -166,7 +166,8 @@ class _Product:
     def _pack(self, source: Value, count: int, lane: int, step: int, width: int) -> Operand:
         panels, call = pack(
             source,
-            batches=math.prod(source.type.sizes[:-2]),
+            # Not the source's own axes: those may be rows by now.
+            batches=source.type.size // max(count * self.depth, 1),
             batch_stride=count * self.depth,
             count=count,
             lane_stride=lane,
