@@ -87,6 +87,16 @@ def test_layer_norm(shape, dtype):
     check(node_of("layer_norm", arrays, attrs=attrs), arrays, rtol=None, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [*KINDS, ((700, 300), np.float32), ((1, 5000), np.float64)]
+)
+def test_layer_norm_grad(shape, dtype):
+    shapes = (shape, shape[-1:], shape[:-1], shape[:-1], shape)
+    arrays = [numbers(s, dtype, scale=1.0) for s in shapes]
+    arrays[4] = arrays[4][::-1].copy()
+    check(node_of("layer_norm_grad", arrays), arrays)
+
+
 def test_layer_norm_far_from_zero():
     """The variance is that of distances from the mean, not a difference of large squares."""
     x = numbers((3, 500), scale=0.01) + np.float32(100)
