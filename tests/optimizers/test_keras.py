@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import pytest
 
 from numbanet import optimizers
+from tests.keras_peer import import_keras
 from tests.optimizers.steps import Steps, gradients_like
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-keras = pytest.importorskip("keras")
+keras = import_keras()
 
 ODD_ADAM = {"learning_rate": 0.03, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3}
 MUON = {"learning_rate": 0.02, "adam_lr_ratio": 0.5}
