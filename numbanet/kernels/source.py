@@ -6,7 +6,8 @@ must offer
 - ``uint8``, ``int32``, ``int64``, ``float32``, ``float64``: conversions;
 - ``inf`` and ``nan``;
 - ``exp_float32(x)``, ``tanh_float64(x)`` and so on for every name in ``FUNCTIONS``;
-- ``power_float32(x, y)``, ``fmod_float32(x, y)``, and ``uniform_float32(seed, step, stream, position)``.
+- ``power_float32(x, y)``, ``fmod_float32(x, y)``, and
+  ``uniform_float32(seed, step, stream, position)``.
 """
 
 from __future__ import annotations
