@@ -38,7 +38,8 @@ def prune() -> None:
             record.following.update(kept)
             record.again = None
     _Size.now = len(_records())
-    _Size.most = max(LIMIT, 2 * _Size.now)
+    # A trace that is longer than the tree may be shall not prune it at every call.
+    _Size.most = max(LIMIT, _Size.now + LIMIT // 2)
 
 
 def _records() -> list[Record]:
