@@ -39,15 +39,16 @@ def prune() -> None:
             record.again = None
     _Size.now = len(_records())
     # A trace that is longer than the tree may be shall not prune it at every call.
-    _Size.most = max(LIMIT, _Size.now + LIMIT // 2)
+    _Size.most = LIMIT if _Size.now < LIMIT * 3 // 4 else _Size.now + LIMIT // 2
 
 
 def _records() -> list[Record]:
     """All records of the tree but its root."""
-    found: list[Record] = []
+    found: dict[Record, None] = {}
     stack = [ROOT]
     while stack:
-        following = list(stack.pop().following.values())
-        found += following
-        stack += following
-    return found
+        # Two keys may lead to one record.
+        new = [each for each in stack.pop().following.values() if each not in found]
+        found.update(dict.fromkeys(new))
+        stack += new
+    return list(found)
