@@ -8,6 +8,7 @@ import pytest
 from numbanet.ir import REGISTRY, DType
 from numbanet.kernels.movement import MOVEMENTS, pieces
 from numbanet.ops import concatenate
+from numbanet.ops.fused import Access
 from tests.kernels.cpu.lowered import compute, leaves
 
 CASES = [
@@ -41,20 +42,16 @@ def test_pieces_write_each_element_once(op, case):
     node, _ = record(op, case)
     count = np.zeros(node.output.type.size, int)
     for piece in pieces(node):
-        (write,) = piece.writes
         assert math.prod(piece.shape) > 0
-        positions = write.access.offset + sum(
-            (
-                np.arange(size).reshape(
-                    [-1 if a == axis else 1 for a in range(len(piece.shape))]
-                )
-                * write.access.strides[axis]
-                for axis, size in enumerate(piece.shape)
-            ),
-            start=np.zeros(piece.shape, int),
-        )
-        count[positions] += 1
+        for write in piece.writes:
+            count[positions(write.access, piece.shape)] += 1
     assert (count == 1).all()
+
+
+def positions(access: Access, shape: tuple[int, ...]) -> np.ndarray:
+    """The positions of an access's elements."""
+    steps = zip(np.ogrid[tuple(map(slice, shape))], access.strides, strict=True)
+    return access.offset + sum((axis * stride for axis, stride in steps), np.zeros(shape, int))
 
 
 def test_large_copies_are_cut_into_tiles():
