@@ -100,6 +100,7 @@ _CACHING = {
 
 PEERS: dict[str, Peer] = {
     "numbanet": Peer(("numbanet",), _OURS),
+    "numbanet.loop": Peer(("numbanet",), {"train": "with_numbanet.loops:open_loop"}),
     "numbanet.empty": Peer(
         ("numbanet",), {"cold": _OURS["cold"]}, environment={"NUMBANET_CACHE_DIR": "{empty}"}
     ),
