@@ -43,6 +43,14 @@ def test_models_agree_with_torch(kind: str, model: str) -> None:
     ours.run(3)  # an epoch over both batches, and one batch of the next
 
 
+@pytest.mark.parametrize("model", ["perceptron", "transformer"])
+def test_loops_agree_with_torch(model: str) -> None:
+    workload = Workload("small", "", "", "train", SMALL[model], batch=2, batches=2)
+    loop, theirs = (opened(peer, workload) for peer in ("numbanet.loop", "torch"))
+    np.testing.assert_allclose(loop.check(3), theirs.check(3), rtol=1e-4)
+    loop.run(3)
+
+
 @pytest.mark.parametrize("peer", ["torch.loader", "torch.tensors"])
 def test_epochs_agree_with_torch(peer: str) -> None:
     model = SMALL["perceptron"]
