@@ -40,10 +40,7 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
         tree.add(trace.record, key, record)
     is_gone = trace.freed and record.freed & trace.freed
     if is_gone or any(_is_spent(trace, slot) for slot in record.targets):
-        raise GraphError(
-            "this tensor's graph was differentiated before, and is gone",
-            mend="Call backward(retain_graph=True) the first time",
-        )
+        raise _gone()
     variables = [slot for slot in record.targets if slot in trace.versions]
     check_versions(trace, variables)
     results = trace.advance(record)
@@ -77,13 +74,17 @@ def _check(tensor: Tensor, gradient: Tensor | None) -> None:
         )
 
 
+def _gone() -> GraphError:
+    return GraphError(
+        "this tensor's graph was differentiated before, and is gone",
+        mend="Call backward(retain_graph=True) the first time",
+    )
+
+
 def _reach_leaf(tensor: Tensor, gradient: Tensor | None) -> None:
     """The gradient of a leaf with respect to itself."""
     if tensor.is_spent:
-        raise GraphError(
-            "this tensor's graph was differentiated before, and is gone",
-            mend="Call backward(retain_graph=True) the first time",
-        )
+        raise _gone()
     if gradient is None:
         gradient = Tensor.wrap(np.ones(tensor.tensor_type.sizes, tensor.dtype.numpy))
     _accumulate(tensor, gradient)
@@ -105,11 +106,7 @@ def _seed_slots(trace: Trace, gradient: Tensor | None) -> tuple[int, ...]:
     """The slot of the gradient that was passed, which may be a new leaf."""
     if gradient is None:
         return ()
-    slot = trace.slot_of(gradient)
-    if slot is None:
-        slot = trace.count
-        trace.count += 1
-        trace.add_leaf(gradient, slot)
+    slot, _ = trace.enter(gradient)
     return (slot,)
 
 
@@ -170,8 +167,10 @@ def _slots(values: list[Value], among: set[Value]) -> list[int]:
 def _results(record: Record, reached: set[Value]) -> list[int]:
     """Slots of the results with a gradient that the loss was computed from, and its own."""
     return [
-        each.first + len(each.leaves) + i
+        slot
         for each in record.path()
-        for i, (value, needs) in enumerate(zip(each.results, each.requires_grad, strict=True))
+        for slot, value, needs in zip(
+            each.result_slots, each.results, each.requires_grad, strict=True
+        )
         if needs and value in reached
     ]

@@ -78,8 +78,7 @@ def finish(trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
             tensor.trace = None
     for variable in trace.mutated:
         variable.version += 1
-        for requires_grad in (False, True):
-            trace.variables.pop((variable, requires_grad), None)
+        trace.forget(variable)
     trace.mutated.clear()
 
 
@@ -99,8 +98,7 @@ def settle_readers(variable: Variable) -> None:
         wanted = trace.pending()
         if wanted or trace.mutated:
             run(trace, wanted)
-        for flag in (False, True):
-            trace.variables.pop((variable, flag), None)
+        trace.forget(variable)
 
 
 def assign(tensor: Tensor, array: np.ndarray) -> None:

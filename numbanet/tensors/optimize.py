@@ -253,8 +253,7 @@ def _partitions(group: Group) -> list[Partition]:
     params = group.params
     if len(group.partitions) == 1 and len(group.partitions[0].params) == len(params):
         # All of one history, as they nearly always are.
-        have = [param.grad is not None for param in params]
-        if all(have):
+        if all(param.grad is not None for param in params):
             return list(group.partitions)
     live = {id(param): param for param in group.params if param.grad is not None}
     kept: list[Partition] = []

@@ -108,12 +108,9 @@ def _number(trace: Trace, tensors: list[Tensor], key: list[Any]) -> list[int]:
     """The slots of ``tensors``, and what matters of them into ``key``."""
     slots = []
     for tensor in tensors:
-        slot = trace.slot_of(tensor)
-        if slot is None:
-            slot = trace.count
-            trace.count += 1
+        slot, is_new = trace.enter(tensor)
+        if is_new:
             key.append(leaf_type(tensor))
-            trace.add_leaf(tensor, slot)
         key.append(slot)
         slots.append(slot)
     return slots
@@ -198,7 +195,7 @@ def _seed_of(record: Record, values: list[Value]) -> Value | None:
     """The trace's seed, if a record up to this one brought it."""
     for each in record.path():
         if each.brings_seed:
-            return values[each.first + len(each.leaves) - 1]
+            return values[each.leaf_slots[-1]]
     return None
 
 

@@ -144,7 +144,7 @@ def make_guard(
         return None
     expected: list[Expectation] = []
     leaves: list[tuple[int, int, tuple[Variable, bool] | None]] = []
-    new = range(record.first, record.first + len(record.leaves))
+    new = record.leaf_slots
     for place, argument in enumerate((*args, *kwargs.values())):
         if not isinstance(argument, Tensor):
             if not isinstance(argument, _SIMPLE):

@@ -104,14 +104,13 @@ class Record:
     @cached_property
     def templates(self) -> tuple[tuple[int, dict[str, Any]], ...]:
         """The slot and the attributes that each result starts with."""
-        start = self.first + len(self.leaves)
         name = "" if self.call is None else self.call.function.__name__
         return tuple(
             (
-                start + i,
+                slot,
                 {
                     "tensor_type": value.type,
-                    "slot": start + i,
+                    "slot": slot,
                     "is_result": True,
                     "requires_grad": requires_grad,
                     "is_view": self.is_view,
@@ -119,8 +118,8 @@ class Record:
                     "function": name,
                 },
             )
-            for i, (value, requires_grad) in enumerate(
-                zip(self.results, self.requires_grad, strict=True)
+            for slot, value, requires_grad in zip(
+                self.result_slots, self.results, self.requires_grad, strict=True
             )
         )
 
@@ -128,6 +127,11 @@ class Record:
     def end(self) -> int:
         """Number of slots with its own."""
         return self.first + len(self.leaves) + len(self.results)
+
+    @property
+    def leaf_slots(self) -> range:
+        """The slots of the leaves that it reads first."""
+        return range(self.first, self.first + len(self.leaves))
 
     @property
     def result_slots(self) -> range:
@@ -206,6 +210,16 @@ class Trace:
             return self.variables.get((tensor.variable, tensor.requires_grad))
         return tensor.slot if tensor.trace is self else None
 
+    def enter(self, tensor: Tensor) -> tuple[int, bool]:
+        """The number of ``tensor``, and whether it is a leaf that is new here."""
+        slot = self.slot_of(tensor)
+        if slot is not None:
+            return slot, False
+        slot = self.count
+        self.count += 1
+        self.add_leaf(tensor, slot)
+        return slot, True
+
     def add_leaf(self, tensor: Tensor, slot: int) -> None:
         """Number a leaf."""
         self.leaves[slot] = tensor
@@ -233,7 +247,7 @@ class Trace:
         record.used = self.number
         if record.brings_seed:
             self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
-            self.add_leaf(self.seed, record.first + len(record.leaves) - 1)
+            self.add_leaf(self.seed, record.leaf_slots[-1])
         tensors: list[Tensor] = []
         for slot, attributes in record.templates:
             tensor = Tensor.__new__(Tensor)
@@ -243,6 +257,11 @@ class Trace:
             tensors.append(tensor)
         self.count = record.end
         return tensors
+
+    def forget(self, variable: Variable) -> None:
+        """Read ``variable`` anew from now on."""
+        for requires_grad in (False, True):
+            self.variables.pop((variable, requires_grad), None)
 
     def forget_changed(self) -> None:
         """Read variables that have changed anew from now on."""
