@@ -43,7 +43,7 @@ from numbanet.viz.plotting import plot_model
 
 __version__ = "0.1.0"
 
-__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
     "Callback",
     "Generator",
     "History",
@@ -74,5 +74,5 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "save_tensors",
     "set_seed",
     "tensors",
-    *tensors.__all__,
 ]
+__all__ += tensors.__all__
