@@ -27,7 +27,8 @@ class Rule:
     text: str = ""
 
 
-def _same(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def same(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The rule for arrays that both sides keep alike."""
     return array
 
 
@@ -78,11 +79,11 @@ def _joined_heads(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return weight.T.reshape(shape)
 
 
-_BIAS = Rule(("bias",), _same)
+_BIAS = Rule(("bias",), same)
 _CONVOLUTION = {"kernel": Rule(("weight",), _kernel, "OI... -> ...IO"), "bias": _BIAS}
 _TRANSPOSED = {"kernel": Rule(("weight",), _kernel, "IO... -> ...OI"), "bias": _BIAS}
 _DEPTHWISE = {"kernel": Rule(("weight",), _depthwise, "depthwise -> ...IM"), "bias": _BIAS}
-_NORM = {"gamma": Rule(("weight",), _same), "beta": _BIAS}
+_NORM = {"gamma": Rule(("weight",), same), "beta": _BIAS}
 _RECURRENT = {
     "kernel": Rule(("weight_ih_l0",), _linear, "transposed"),
     "recurrent_kernel": Rule(("weight_hh_l0",), _linear, "transposed"),
@@ -99,13 +100,13 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     "DepthwiseConv2D": _DEPTHWISE,
     "BatchNormalization": {
         **_NORM,
-        "moving_mean": Rule(("running_mean",), _same),
-        "moving_variance": Rule(("running_var",), _same),
+        "moving_mean": Rule(("running_mean",), same),
+        "moving_variance": Rule(("running_var",), same),
     },
     "LayerNormalization": _NORM,
     "GroupNormalization": _NORM,
-    "RMSNormalization": {"scale": Rule(("weight",), _same)},
-    "Embedding": {"embeddings": Rule(("weight",), _same)},
+    "RMSNormalization": {"scale": Rule(("weight",), same)},
+    "Embedding": {"embeddings": Rule(("weight",), same)},
     "SimpleRNNCell": _RECURRENT,
     "LSTMCell": _RECURRENT,
     "GRUCell": {
@@ -122,7 +123,7 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     },
     "MultiHeadAttention.output_dense": {
         "kernel": Rule(("out_proj.weight",), _joined_heads, "transposed, by heads"),
-        "bias": Rule(("out_proj.bias",), _same),
+        "bias": Rule(("out_proj.bias",), same),
     },
 }
 """By class of layer, or of a layer's part, and name of its weight."""

@@ -12,7 +12,7 @@ import numpy as np
 from numbanet import nn
 from numbanet.configuration import reconfigure
 from numbanet.errors import ArgumentError, FormatError
-from numbanet.io.conversions import IGNORED, RULES, Rule
+from numbanet.io.conversions import IGNORED, RULES, Rule, same
 from numbanet.io.report import Report, Taken
 from numbanet.io.tensors import as_array, load_tensors
 from numbanet.io.weights import check, misfit, take
@@ -44,13 +44,8 @@ class _Owner:
 
     def rule(self, name: str) -> Rule | None:
         if isinstance(self.module, nn.Module):
-            return Rule((name,), _stored(self.module, name))
+            return Rule((name,), same)
         return RULES.get(self.kind, {}).get(name)
-
-
-def _stored(module: nn.Module, name: str) -> Any:
-    layout = getattr(module._parameters.get(name), "layout", None)
-    return lambda array, shape: array if layout is None else array.transpose(layout)
 
 
 def from_torch(

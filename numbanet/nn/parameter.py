@@ -62,7 +62,7 @@ class Uninitialized(Tensor):
 
     def __init__(self, layout: tuple[int, ...] | None, dtype: DType | str | None) -> None:
         self.tensor_type = TensorType((), DType.of(dtype or DType.FLOAT32))
-        self.layout = layout
+        self.planned = layout
 
     @property
     def shape(self) -> Size:
@@ -83,7 +83,7 @@ class Uninitialized(Tensor):
         """
         element = DType.of(dtype or self.tensor_type.dtype)
         self.__class__ = self.becomes  # type: ignore[assignment]
-        show(self, np.zeros(shape, element.numpy), self.layout)
+        show(self, np.zeros(shape, element.numpy), self.planned)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -120,7 +120,7 @@ class UninitializedParameter(Uninitialized, Parameter):
         self.requires_grad = requires_grad
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
-        copy = UninitializedParameter(self.requires_grad, self.layout, self.tensor_type.dtype)
+        copy = UninitializedParameter(self.requires_grad, self.planned, self.tensor_type.dtype)
         memo[id(self)] = copy
         return copy
 
@@ -155,9 +155,9 @@ def is_lazy(tensor: object) -> bool:
 
 def show(tensor: Tensor, array: np.ndarray, layout: tuple[int, ...] | None = None) -> None:
     """Make ``tensor`` show a new variable that holds ``array``."""
-    stored = array if layout is None else array.transpose(layout)
     old = tensor.variable
-    tensor._show(Variable(stored, "parameter" if old is None else old.name), layout)
+    name = "parameter" if old is None else old.name
+    tensor._show(Variable(array, name, layout=layout))
 
 
 def _first_numbers(data: Any) -> np.ndarray:

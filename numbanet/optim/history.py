@@ -11,8 +11,8 @@ import numpy as np
 from numbanet.errors import ArgumentError
 from numbanet.ir import Variable
 from numbanet.optimizers.rules import Rule, Slot
-from numbanet.tensors.optimize import Partition
-from numbanet.tensors.tensor import Tensor, inverse
+from numbanet.tensors.optimize import Partition, filled
+from numbanet.tensors.tensor import Tensor
 
 
 @dataclass
@@ -23,7 +23,7 @@ class History:
     ----------
     steps : int
     slots : dict of str to ndarray
-        By the rule's names, of the shape that the parameter's variable has.
+        By the rule's names, of the parameter's shape.
     scalars : dict of str to float
         Slots of one number.
     """
@@ -43,8 +43,7 @@ class History:
                 continue
             name, array = names.get(shown, shown), np.asarray(numbers)
             if array.shape == parameter.tensor_type.shape:
-                is_turned = parameter.layout is not None
-                history.slots[name] = array.transpose(parameter.layout) if is_turned else array
+                history.slots[name] = array
             if array.size == 1:
                 history.scalars[name] = array.item()
             elif name not in history.slots:
@@ -57,15 +56,10 @@ class History:
         history.steps = int(np.asarray(kept.get("step", bool(history.slots))))
         return history
 
-    def outward(self, parameter: Tensor) -> dict[str, np.ndarray]:
-        """The slots as the parameter shows its numbers, and the scalars in float32."""
-        layout = parameter.layout
-        turned = {
-            name: array if layout is None else array.transpose(inverse(layout))
-            for name, array in self.slots.items()
-        }
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The slots, and the scalars in float32."""
         scalars = {name: np.array(each, np.float32) for name, each in self.scalars.items()}
-        return {**scalars, **turned}
+        return {**scalars, **self.slots}
 
 
 def histories(parts: Sequence[Partition]) -> Iterator[tuple[Tensor, History]]:
@@ -106,11 +100,11 @@ def _partition(
     numbers: Mapping[str, float],
 ) -> Partition:
     def variable(slot: Slot, parameter: Tensor) -> Variable:
-        type_ = _variable(parameter).type
+        made = filled(_variable(parameter), slot.first(numbers), f"optimizer/{slot.name}")
         array = kept[parameter].slots.get(slot.name)
-        if array is None:
-            array = np.full(type_.sizes, slot.first(numbers))
-        return Variable(array.astype(type_.dtype.numpy), f"optimizer/{slot.name}")
+        if array is not None:
+            made.assign(array)
+        return made
 
     first = kept[members[0]]
     slots = {

@@ -199,7 +199,7 @@ class Optimizer:
         shown: dict[str, Tensor] = {}
         if self.counts_steps:
             shown["step"] = Tensor.wrap(np.array(history.steps, np.float32))
-        for name, array in history.outward(parameter).items():
+        for name, array in history.arrays().items():
             shown[self.state_names.get(name, name)] = Tensor.wrap(array)
         return shown
 
@@ -300,4 +300,4 @@ class _Mover:
 def _become_variable(tensor: Tensor) -> None:
     """Let a variable hold the numbers of a bare tensor, so that programs can change them."""
     if tensor.variable is None:
-        tensor._show(Variable(tensor.array(), "tensor", trainable=True), None)
+        tensor._show(Variable(tensor.array(), "tensor", trainable=True))

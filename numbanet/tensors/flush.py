@@ -111,9 +111,7 @@ def assign(tensor: Tensor, array: np.ndarray) -> None:
     """
     if tensor.variable is not None:
         settle_readers(tensor.variable)
-        numbers = np.asarray(array)
-        layout = tensor.layout
-        tensor.variable.assign(numbers if layout is None else numbers.transpose(layout))
+        tensor.variable.assign(array)
     else:
         replace(tensor, Tensor.wrap(np.array(array, dtype=tensor.dtype.numpy)))
 
@@ -142,7 +140,7 @@ def _replace_variable(tensor: Tensor, variable: Variable, new: Tensor) -> None:
     if trace is None or not new.is_result or trace is not STATE.trace:
         assign(tensor, new.array())
         return
-    trace.mutated[variable] = (new.slot, tensor.layout)
+    trace.mutated[variable] = new.slot
     trace.variables[variable, False] = new.slot
     # As a leaf with a gradient it is read anew, once the trace has run.
     trace.variables.pop((variable, True), None)

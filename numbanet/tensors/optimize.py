@@ -89,7 +89,7 @@ class Partition:
         variables = [_variable(param) for param in params]
         named = {f"{i}": variable for i, variable in enumerate(variables)}
         self.state = FlatState(named)
-        self.gradients = [Variable(_full(each, 0.0), "gradient") for each in variables]
+        self.gradients = [filled(each, 0.0, "gradient") for each in variables]
         self.gradient_state = FlatState({f"{i}": v for i, v in enumerate(self.gradients)})
         self.slot_states = {
             name: FlatState({path: each[variable] for path, variable in named.items()})
@@ -108,10 +108,8 @@ class Partition:
 
         slots = {
             slot.name: {
-                _variable(param): Variable(
-                    _full(_variable(param), slot.first(numbers)), f"optimizer/{slot.name}"
-                )
-                for param in params
+                variable: filled(variable, slot.first(numbers), f"optimizer/{slot.name}")
+                for variable in map(_variable, params)
             }
             for slot in rule.slots
             if not slot.is_scalar
@@ -200,7 +198,7 @@ class Partition:
         for reference in self._shown:
             tensor = reference()
             if tensor is not None and tensor.variable in self.gradients:
-                tensor.numbers, tensor.variable, tensor.layout = tensor.array(), None, None
+                tensor.numbers, tensor.variable = tensor.array(), None
 
     def show_gradients(self) -> None:
         """Let the parameters' gradients show where the program wrote them."""
@@ -208,7 +206,7 @@ class Partition:
         for param, variable in zip(self.params, self.gradients, strict=True):
             _variable(param).version += 1
             gradient = _gradient(param)
-            gradient.variable, gradient.layout = variable, param.layout
+            gradient.variable = variable
             gradient.trace = gradient.numbers = None
             gradient.is_result, gradient.slot = False, -1
             self._shown.append(weakref.ref(gradient))
@@ -236,8 +234,8 @@ def step(groups: Sequence[Group]) -> None:
     key = ("step", what, slots, asked, mutated, FlatState.moves, device())
     program = trace.record.programs.get(key)
     if program is None:
-        layouts = [param.layout for param in params]
-        added = Step(tuple(zip(slots, layouts, strict=True)), _moves(what))
+        variables = map(_variable, params)
+        added = Step(tuple(zip(slots, variables, strict=True)), _moves(what))
         program = load(trace.record, asked, trace.mutated, device(), added)
         trace.record.programs[key] = program
     program.run(trace, wanted)
@@ -251,10 +249,10 @@ def step(groups: Sequence[Group]) -> None:
 def _partitions(group: Group) -> list[Partition]:
     """The partitions of the parameters that have gradients now."""
     params = group.params
-    if len(group.partitions) == 1 and len(group.partitions[0].params) == len(params):
+    is_one = len(group.partitions) == 1 and len(group.partitions[0].params) == len(params)
+    if is_one and all(param.grad is not None for param in params):
         # All of one history, as they nearly always are.
-        if all(param.grad is not None for param in params):
-            return list(group.partitions)
+        return list(group.partitions)
     live = {id(param): param for param in group.params if param.grad is not None}
     kept: list[Partition] = []
     chosen: list[Partition] = []
@@ -320,5 +318,7 @@ def _variable(param: Tensor) -> Variable:
     return param.variable
 
 
-def _full(variable: Variable, number: float) -> np.ndarray:
-    return np.full(variable.type.sizes, number, variable.type.dtype.numpy)
+def filled(like: Variable, number: float, name: str) -> Variable:
+    """A variable of the type and layout of ``like``, full of one number."""
+    array = np.full(like.shape, number, like.type.dtype.numpy)
+    return Variable(array, name, layout=like.layout)

@@ -46,12 +46,12 @@ class Step:
 
     Attributes
     ----------
-    gradients : tuple of (int, layout)
-        Slots of the gradients, and how their parameters are stored.
+    gradients : tuple of (int, Variable)
+        Slots of the gradients, and the parameters that they are of.
     moves : Moves
     """
 
-    gradients: tuple[tuple[int, tuple[int, ...] | None], ...]
+    gradients: tuple[tuple[int, Variable], ...]
     moves: Moves
 
 
@@ -121,7 +121,7 @@ def check_versions(trace: Trace, slots: Sequence[int]) -> None:
 def load(
     record: Record,
     wanted: Sequence[int],
-    mutated: Mapping[Variable, tuple[int, tuple[int, ...] | None]],
+    mutated: Mapping[Variable, int],
     device: Device,
     step: Step | None = None,
 ) -> LoadedProgram:
@@ -131,8 +131,8 @@ def load(
     results = {name: values[slot] for slot, name in outputs.items()}
     updates: list[Update] = []
     assigned: dict[Variable, str] = {}
-    for variable, (slot, layout) in mutated.items():
-        new = stored(values[slot], layout)
+    for variable, slot in mutated.items():
+        new = stored(values[slot], variable)
         if isinstance(variable.home, FlatState):
             assigned[variable] = f"variable{slot}"
             results[assigned[variable]] = new
@@ -156,13 +156,14 @@ def load(
 def _gradients(values: Sequence[Value], step: Step | None) -> dict[str, Value]:
     pairs = () if step is None else step.gradients
     return {
-        f"gradient{i}": stored(values[slot], layout) for i, (slot, layout) in enumerate(pairs)
+        f"gradient{i}": stored(values[slot], variable)
+        for i, (slot, variable) in enumerate(pairs)
     }
 
 
-def stored(value: Value, layout: tuple[int, ...] | None) -> Value:
-    """A tensor's value as its variable stores it."""
-    return value if layout is None else transpose(value, layout)
+def stored(value: Value, variable: Variable) -> Value:
+    """The value of a tensor that shows ``variable``, as that stores it."""
+    return value if variable.layout is None else transpose(value, variable.layout)
 
 
 def _leaves(record: Record, targets: Sequence[Value]) -> tuple[dict[int, str], tuple[int, ...]]:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from numbanet.ir import Value
+from numbanet.ir.variable import inverse
 from numbanet.ops import transpose
 from numbanet.ops.leaf import constant, variable_value
 from numbanet.tensors.arguments import substitute, tensors_of
-from numbanet.tensors.tensor import Tensor, inverse
+from numbanet.tensors.tensor import Tensor
 
 
 def call_symbolic(
@@ -39,7 +40,8 @@ def variable_leaf(tensor: Tensor) -> Value:
     """The value of a tensor that shows a variable."""
     assert tensor.variable is not None
     value = variable_value(tensor.variable)
-    return value if tensor.layout is None else transpose(value, inverse(tensor.layout))
+    layout = tensor.variable.layout
+    return value if layout is None else transpose(value, inverse(layout))
 
 
 def as_tensors(results: Any) -> Any:

@@ -51,8 +51,6 @@ class Tensor:
     numbers: Any = None
     """An array; or a reading, an output of a program that nobody has read yet; or None."""
     variable: Variable | None = None
-    layout: tuple[int, ...] | None = None
-    """Permutation by which the variable stores what this tensor shows; None for as it is."""
     value: Value | None = None
     is_view: bool = False
     views: list[weakref.ref[Tensor]] | None = None
@@ -80,20 +78,11 @@ class Tensor:
     def of_variable(
         cls,
         variable: Variable,
-        layout: tuple[int, ...] | None = None,
         requires_grad: bool = False,
     ) -> Tensor:
-        """A tensor that shows ``variable``, now and later.
-
-        Parameters
-        ----------
-        variable : Variable
-        layout : tuple of int, optional
-            The variable holds this tensor transposed by it.
-        requires_grad : bool
-        """
+        """A tensor that shows ``variable``, now and later, as `Variable.numpy` does."""
         tensor = cls.__new__(cls)
-        tensor._show(variable, layout)
+        tensor._show(variable)
         if requires_grad:
             tensor.requires_grad_()
         return tensor
@@ -106,13 +95,10 @@ class Tensor:
         tensor.value = value
         return tensor
 
-    def _show(self, variable: Variable, layout: tuple[int, ...] | None) -> None:
+    def _show(self, variable: Variable) -> None:
         """Become a tensor that shows ``variable``."""
-        sizes = variable.type.shape
-        if layout is not None:
-            sizes = tuple(sizes[layout.index(axis)] for axis in range(len(layout)))
-        self.tensor_type = TensorType(sizes, variable.type.dtype)
-        self.variable, self.layout = variable, layout
+        self.tensor_type = TensorType(variable.shape, variable.type.dtype)
+        self.variable = variable
         self.trace = self.numbers = None
         self.slot = -1
         self.is_result = False
@@ -126,6 +112,11 @@ class Tensor:
     @property
     def dtype(self) -> DType:
         return self.tensor_type.dtype
+
+    @property
+    def layout(self) -> tuple[int, ...] | None:
+        """The permutation by which the variable that it shows is stored, if there is one."""
+        return None if self.variable is None else self.variable.layout
 
     @property
     def ndim(self) -> int:
@@ -180,7 +171,7 @@ class Tensor:
             from numbanet.tensors.flush import settle_variable
 
             settle_variable(self.variable)
-            return _shown(self.variable.numpy(), self.layout)
+            return self.variable.numpy()
         if self.numbers is None:
             self._compute()
         numbers = self.numbers
@@ -325,7 +316,7 @@ class Tensor:
 
     def _alias(self) -> Tensor:
         if self.variable is not None:
-            return Tensor.of_variable(self.variable, self.layout)
+            return Tensor.of_variable(self.variable)
         if self.numbers is None:
             from numbanet.tensors.functions.detaching import detached
 
@@ -407,25 +398,10 @@ class Tensor:
         memo[id(self)] = copy
         if self.variable is not None:
             old = self.variable
-            numbers = _stored(self.array(), self.layout)
-            copy._show(Variable(numbers, old.name, trainable=old.trainable), self.layout)
+            same = Variable(self.array(), old.name, trainable=old.trainable, layout=old.layout)
+            copy._show(same)
         else:
             copy.tensor_type = self.tensor_type
             copy.numbers = self.array().copy()
         copy.requires_grad = self.requires_grad
         return copy
-
-
-def _shown(array: np.ndarray, layout: tuple[int, ...] | None) -> np.ndarray:
-    if layout is None:
-        return array
-    return np.ascontiguousarray(array.transpose(inverse(layout)))
-
-
-def _stored(array: np.ndarray, layout: tuple[int, ...] | None) -> np.ndarray:
-    return array if layout is None else array.transpose(layout)
-
-
-def inverse(layout: tuple[int, ...]) -> tuple[int, ...]:
-    """The permutation that undoes ``layout``."""
-    return tuple(layout.index(axis) for axis in range(len(layout)))

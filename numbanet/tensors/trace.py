@@ -166,7 +166,7 @@ class Trace:
     leaves : dict of int to Tensor
     variables : dict of (Variable, bool) to int
         The slot that holds a variable's numbers, by whether gradients are wanted.
-    mutated : dict of Variable to (int, layout)
+    mutated : dict of Variable to int
         The slot of the numbers that a variable takes when the trace runs.
     versions : dict of int to int
         The version that a variable had when it became a leaf.
@@ -197,7 +197,7 @@ class Trace:
         self.leaves: dict[int, Tensor] = {}
         self.results: list[tuple[int, weakref.ref[Tensor]]] = []
         self.variables: dict[tuple[Variable, bool], int] = {}
-        self.mutated: dict[Variable, tuple[int, tuple[int, ...] | None]] = {}
+        self.mutated: dict[Variable, int] = {}
         self.versions: dict[int, int] = {}
         self.retained: dict[int, Tensor] = {}
         self.freed: frozenset[int] = frozenset()
@@ -328,6 +328,6 @@ STATE = _State()
 def leaf_type(tensor: Tensor) -> tuple[object, ...]:
     """What of a leaf decides how a call goes on."""
     if tensor.variable is not None:
-        return (tensor.variable, tensor.layout, tensor.requires_grad)
+        return (tensor.variable, tensor.requires_grad)
     type_: TensorType = tensor.tensor_type
     return (type_.shape, type_.dtype.value, tensor.requires_grad, tensor.is_spent)
