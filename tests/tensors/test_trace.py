@@ -12,7 +12,7 @@ from numbanet.tensors import functions, tree
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.modes import no_grad
 from numbanet.tensors.tensor import Tensor
-from numbanet.tensors.trace import STATE
+from numbanet.tensors.trace import ROOT, STATE
 
 
 @tensor_function
@@ -210,8 +210,11 @@ def test_numbers_beside_integers_stay_what_they_are():
 
 
 def test_the_tree_drops_what_was_not_used_for_long(monkeypatch):
-    tree.prune()
-    limit = records() + 60
+    # A long trace that another test left behind would be kept whole, beyond the limit.
+    monkeypatch.setattr(ROOT, "following", {})
+    monkeypatch.setattr(ROOT, "again", None)
+    monkeypatch.setattr(tree._Size, "now", 0)
+    limit = 60
     monkeypatch.setattr(tree._Size, "most", limit)
     monkeypatch.setattr(tree, "LIMIT", limit)
     kept = scale(data([1, 2, 3]), 2.0)
