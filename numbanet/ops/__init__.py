@@ -42,6 +42,7 @@ from numbanet.ops.arithmetic import (
     square,
     subtract,
 )
+from numbanet.ops.batch_norm import batch_norm
 from numbanet.ops.casts import cast, stop_gradient
 from numbanet.ops.comparison import (
     equal,
@@ -59,6 +60,7 @@ from numbanet.ops.convolution import conv1d, conv2d, conv2d_transpose
 from numbanet.ops.creation import full, full_like, iota, ones_like, zeros_like
 from numbanet.ops.einsum import einsum
 from numbanet.ops.indexing import argmax, gather_batch, one_hot, scatter_add, take
+from numbanet.ops.layer_norm import layer_norm
 from numbanet.ops.leaf import constant, input_value, variable_value
 from numbanet.ops.losses import (
     binary_cross_entropy,
@@ -69,7 +71,7 @@ from numbanet.ops.losses import (
     nll,
 )
 from numbanet.ops.matmul import matmul
-from numbanet.ops.normalisation import batch_norm, group_norm, layer_norm, rms_norm
+from numbanet.ops.normalisation import group_norm, rms_norm
 from numbanet.ops.pooling import avg_pool2d, max_pool2d
 from numbanet.ops.random import dropout, number_streams, random_state, random_uniform
 from numbanet.ops.reductions import max, mean, min, sum, sum_to, variance

@@ -5,7 +5,8 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
 from numbanet.ir import Variable
-from numbanet.ops.normalisation import BATCH_NORM, LAYER_NORM, BatchNormAttrs, LayerNormAttrs
+from numbanet.ops.batch_norm import BATCH_NORM, BatchNormAttrs
+from numbanet.ops.layer_norm import LAYER_NORM, LayerNormAttrs
 from numbanet.testing import check_gradients, evaluate, inputs_like
 
 RNG = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from numbanet.ir import DType, Node
 from numbanet.ir.op import attrs_of
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.ops.normalisation import LayerNormAttrs
+from numbanet.ops.layer_norm import LayerNormAttrs
 
 _TILE_ELEMENTS = 8192
 """Of each operand; a longer row is a tile of its own."""

@@ -16,8 +16,8 @@ from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
 from numbanet.nn.functional.in_place import put
+from numbanet.ops.batch_norm import BATCH_NORM, BatchNormAttrs
 from numbanet.ops.checks import require_shape
-from numbanet.ops.normalisation import BATCH_NORM, BatchNormAttrs
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.functions.reductions import norm
 from numbanet.tensors.modes import no_grad

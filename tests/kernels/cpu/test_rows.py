@@ -6,7 +6,7 @@ import pytest
 from numbanet.ir import REGISTRY
 from numbanet.kernels.cpu.compile import run_kernel
 from numbanet.kernels.cpu.registry import LOWERINGS
-from numbanet.ops.normalisation import LayerNormAttrs
+from numbanet.ops.layer_norm import LayerNormAttrs
 from tests.kernels.cpu.lowered import check, compute, leaves
 
 SHAPES = [(1, 1), (5,), (3, 2), (2000, 10), (7, 33), (2, 3, 77), (37, 1000), (3, 9001), (0, 4)]
