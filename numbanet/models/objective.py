@@ -136,7 +136,8 @@ class Objective:
 
     @cached_property
     def meters(self) -> tuple[Meter, ...]:
-        """The metrics of all outputs, those without weights first."""
+        """The metrics of all outputs: of one output as they were given, of several by name, so
+        that a list of results means what Keras's does."""
         several = len(self.goals) > 1
         found: dict[str, Meter] = {}
         for is_weighted in (False, True):
@@ -147,7 +148,7 @@ class Objective:
                         name = f"weighted_{name}"
                     name = free_name(name, found)
                     found[name] = Meter(output, name, metric, is_weighted)
-        return tuple(found.values())
+        return tuple(found[name] for name in (sorted(found) if several else found))
 
     def _weighed(self, weights: Collection[str]) -> list[str]:
         """Outputs whose weights somebody needs the sum of."""
