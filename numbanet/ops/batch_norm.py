@@ -186,17 +186,17 @@ def _batch_norm_gradient(node: Node, *gs: Value | None) -> tuple[Value | None, .
     x, gamma = node.inputs[:2]
     mean_, rstd = node.outputs[1:3]
     g, to_mean, to_rstd, to_running_mean, to_running_var = gs
-    rows, sizes = _rows(x), x.type.sizes
-    centred = x - mean_
+    rows = _rows(x)
     dx = dgamma = dbeta = None
     if g is not None:
         dgamma, dbeta = BATCH_NORM_SUMS(x, mean_, rstd, g)
-        level, along = (expand(each, sizes) * (1 / rows) for each in (dbeta, dgamma))
-        dx = (g - level - centred * rstd * along) * rstd * gamma
+        # Of ``x - mean`` cse would make one node with the forward pass's, to be kept till now.
+        opposite = (mean_ - x) * rstd
+        dx = (g * rows - dbeta + opposite * dgamma) * rstd * gamma * (1 / rows)
     keep = attrs.momentum
     to_mean = plus(to_mean, times(to_running_mean, 1 - keep))
     to_var = times(to_running_var, (1 - keep) * attrs.correction(rows))
-    dx = plus(dx, through_statistics(centred, rstd, rows, to_mean, to_rstd, to_var))
+    dx = plus(dx, through_statistics(x - mean_, rstd, rows, to_mean, to_rstd, to_var))
     return dx, dgamma, dbeta, times(to_running_mean, keep), times(to_running_var, keep)
 
 

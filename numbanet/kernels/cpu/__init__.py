@@ -1,6 +1,7 @@
 """CPU kernels. Importing a module of lowerings here enters them into ``LOWERINGS``."""
 
 from numbanet.kernels.cpu import (
+    batch_norm,
     convolution,
     fused,
     indexing,
@@ -15,6 +16,7 @@ from numbanet.kernels.cpu.registry import LOWERINGS
 
 __all__ = [
     "LOWERINGS",
+    "batch_norm",
     "convolution",
     "fused",
     "indexing",

@@ -8,9 +8,9 @@ as many tiles as sizes alone say, so that the sums keep their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from numbanet.ir import DType, Node
+from numbanet.ir import DType, Node, Value
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.kernel import Call, Kernel, Scratch
 
@@ -32,16 +32,9 @@ def lower_layer_norm_grad(node: Node) -> tuple[Call, ...]:
     rows = x.size // columns
     height = max(1, _TILE_ELEMENTS // columns, -(-rows // _TILES))
     tiles = -(-rows // height)
-    partials = tuple(Scratch(max(tiles, 1) * dgamma.nbytes) for _ in range(2))
+    partials = (Scratch(tiles * dgamma.nbytes), Scratch(tiles * dgamma.nbytes))
     pointer = f"{x.dtype}*"
-    add_up = Call(
-        Kernel("add_up", make_add_up, (x.dtype,), (*[pointer] * 4, *["int64"] * 3)),
-        (*partials, *node.outputs[1:], tiles, columns, _WIDTH),
-        tiles=-(-columns // _WIDTH),
-        writes=(2, 3),
-        nbytes=2 * (tiles + 1) * dgamma.nbytes,
-        flops=2 * tiles * columns,
-    )
+    add_up = add_up_call(partials, node.outputs[1:], tiles)
     if rows == 0:
         return (add_up,)
     values = (*node.inputs, node.outputs[0])
@@ -55,6 +48,23 @@ def lower_layer_norm_grad(node: Node) -> tuple[Call, ...]:
         flops=node.op.flops(node),
     )
     return sweep, add_up
+
+
+def add_up_call(
+    partials: tuple[Scratch, Scratch], outputs: Sequence[Value], tiles: int
+) -> Call:
+    """What sets two vectors to the sums of the two of each tile."""
+    vector = outputs[0].type
+    columns = vector.sizes[-1]
+    signature = (*[f"{vector.dtype}*"] * 4, *["int64"] * 3)
+    return Call(
+        Kernel("add_up", make_add_up, (vector.dtype,), signature),
+        (*partials, *outputs, tiles, columns, _WIDTH),
+        tiles=-(-columns // _WIDTH),
+        writes=(2, 3),
+        nbytes=2 * (tiles + 1) * vector.nbytes,
+        flops=2 * tiles * columns,
+    )
 
 
 def make_sweep(dtype: DType) -> Callable[..., None]:
