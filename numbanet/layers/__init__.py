@@ -35,7 +35,7 @@ from numbanet.layers.dropout import (
     SpatialDropout1D,
     SpatialDropout2D,
 )
-from numbanet.layers.embedding import Embedding
+from numbanet.layers.embedding import Embedding, Masking
 from numbanet.layers.images import (
     CenterCrop,
     Cropping1D,
@@ -137,6 +137,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",

@@ -8,8 +8,9 @@ from typing import Any
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import InitializerLike
-from numbanet.ir import Value, Variable
+from numbanet.ir import DType, Value, Variable
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
+from numbanet.ops.attention import CLOSED
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.leaf import variable_value
 
@@ -138,7 +139,13 @@ def get(activation: ActivationLike) -> Callable[[Value], Value]:
     return _NAMES[activation]
 
 
-class Activation(Layer):
+class _Elementwise(Layer):
+    """A layer that leaves steps where they are."""
+
+    supports_masking = True
+
+
+class Activation(_Elementwise):
     """Applies an activation.
 
     Parameters
@@ -157,7 +164,7 @@ class Activation(Layer):
         return self.activation(x)
 
 
-class Identity(Layer):
+class Identity(_Elementwise):
     """Returns its input.
 
     Parameters
@@ -170,7 +177,7 @@ class Identity(Layer):
         return x
 
 
-class ReLU(Layer):
+class ReLU(_Elementwise):
     """``x`` from ``threshold`` on, and if asked for, a slope below it and a cap.
 
     Parameters
@@ -211,7 +218,7 @@ class ReLU(Layer):
         return y if self.max_value is None else ops.minimum(y, self.max_value)
 
 
-class LeakyReLU(Layer):
+class LeakyReLU(_Elementwise):
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 
     Parameters
@@ -229,7 +236,7 @@ class LeakyReLU(Layer):
         return ops.leaky_relu(x, self.negative_slope)
 
 
-class PReLU(Layer):
+class PReLU(_Elementwise):
     """``x`` where it is positive, ``alpha * x`` elsewhere; ``alpha`` is learned.
 
     (He et al., "Delving deep into rectifiers", 2015.)
@@ -282,7 +289,7 @@ class PReLU(Layer):
         return known
 
 
-class ELU(Layer):
+class ELU(_Elementwise):
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
     Parameters
@@ -300,7 +307,7 @@ class ELU(Layer):
         return ops.elu(x, self.alpha)
 
 
-class GELU(Layer):
+class GELU(_Elementwise):
     """``x`` times the normal distribution function of ``x``. Keras has it as a name only.
 
     Parameters
@@ -319,8 +326,10 @@ class GELU(Layer):
         return ops.gelu(x, approximate=self.approximate)
 
 
-class Softmax(Layer):
+class Softmax(_Elementwise):
     """Softmax along ``axis``, or over several axes together.
+
+    Called with a ``mask`` of bools that broadcast to the input it is zero where they are false.
 
     Parameters
     ----------
@@ -333,7 +342,13 @@ class Softmax(Layer):
         super().__init__(**options)
         self.axis = axis if isinstance(axis, int) else tuple(axis)
 
-    def forward(self, x: Value) -> Value:
+    def forward(self, x: Value, mask: Value | None = None) -> Value:
+        if mask is None:
+            return self._softmax(x)
+        mask = mask if mask.dtype is DType.BOOL else mask > 0.5
+        return ops.where(mask, self._softmax(ops.where(mask, x, CLOSED)), 0.0)
+
+    def _softmax(self, x: Value) -> Value:
         if isinstance(self.axis, int):
             return ops.softmax(x, axis=self.axis)
         shifted = ops.exp(x - ops.stop_gradient(ops.max(x, self.axis, keepdims=True)))

@@ -153,6 +153,9 @@ class _Heads(Layer):
         output = self.output_dense(mixed if gate is None else mixed * gate)
         return (output, weights) if return_attention_scores else output
 
+    def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> Value | None:
+        return previous_mask
+
     def _heads_first(self, x: Value) -> Value:
         """``[N, H, L, E]`` of ``[N, L, H, E]``, repeated for query heads that share a head."""
         x = ops.transpose(x, (0, 2, 1, 3))
@@ -355,6 +358,10 @@ class Attention(Layer):
         if query_mask is not None:
             output = ops.where(ops.expand_dims(query_mask, -1), output, 0.0)
         return (output, weights) if return_attention_scores else output
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        """The query's."""
+        return None if previous_mask is None else previous_mask[0]
 
     def scores(self, query: Value, key: Value) -> Value:
         """How well each key fits each query, ``(batch, queries, keys)``."""

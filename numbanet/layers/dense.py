@@ -48,6 +48,8 @@ class Dense(Layer):
         On an input without features, or with another number of them than the first one had.
     """
 
+    supports_masking = True
+
     kernel: Variable
     bias: Variable | None = None
 

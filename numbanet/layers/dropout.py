@@ -21,6 +21,8 @@ _SATURATED = -1.7580993408473766
 class _Noise(Layer):
     """A layer that draws, from the model's stream or from one of its own."""
 
+    supports_masking = True
+
     def __init__(self, seed: int | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.seed = seed

@@ -1,4 +1,4 @@
-"""A table of vectors, looked up by id."""
+"""Where sequences begin: a table of vectors, looked up by id, and masks of padding."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Embedding(Layer):
         By default uniform in [-0.05, 0.05).
     embeddings_regularizer, embeddings_constraint : str or callable, optional
     mask_zero : bool
-        Only False is supported.
+        Whether id 0 is padding: the output has a mask of where it is not.
     weights : array_like, optional
         The first numbers of the table, or a list with them.
     **options
@@ -55,7 +55,7 @@ class Embedding(Layer):
             raise ArgumentError(
                 "Embedding takes positive sizes", got=f"{input_dim} and {output_dim}"
             )
-        self.refuse("mask_zero", mask_zero, False)
+        self.mask_zero = self.supports_masking = mask_zero
         self.input_dim = input_dim
         self.output_dim = output_dim
         table = None if weights is None else np.asarray(weights)
@@ -84,3 +84,29 @@ class Embedding(Layer):
                 mend="Declare the input as Input(shape, dtype='int64')",
             )
         return ops.take(variable_value(self.embeddings), ids)
+
+    def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> Value | None:
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
+
+
+class Masking(Layer):
+    """Gives sequences ``(batch, steps, features)`` a mask, and makes masked steps zeros.
+
+    Parameters
+    ----------
+    mask_value : float
+        A step counts if any of its features is another number.
+    **options
+        As of `Layer`.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.mask_value = mask_value
+
+    def forward(self, x: Value) -> Value:
+        return ops.where(ops.expand_dims(self.compute_mask(x), -1), x, 0)
+
+    def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> Value:
+        differs = ops.not_equal(inputs, self.mask_value)
+        return ops.max(ops.cast(differs, inputs.dtype), -1) > 0

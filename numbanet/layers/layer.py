@@ -12,6 +12,7 @@ from numbanet import constraints, initializers, regularizers
 from numbanet.constraints import ConstraintLike
 from numbanet.initializers import Fans, InitializerLike, fans_of
 from numbanet.ir import DType, Value, Variable
+from numbanet.layers.masks import mask_of, with_mask
 from numbanet.layers.module import Constraint, Module, Regularizer
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.casts import cast
@@ -95,7 +96,9 @@ class Layer(Module):
 
     def _converted(self, leaf: Any) -> Any:
         is_float = isinstance(leaf, Value) and leaf.dtype.is_floating
-        return leaf if self.dtype is None or not is_float else cast(leaf, self.dtype)
+        if self.dtype is None or not is_float:
+            return leaf
+        return with_mask(cast(leaf, self.dtype), mask_of(leaf))
 
     def floating(self, x: Value) -> Value:
         """``x``, where it holds integers converted to the layer's dtype."""

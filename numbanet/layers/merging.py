@@ -14,13 +14,19 @@ from numbanet.ops.axes import normalise_axis
 
 
 class _Merge(Layer):
-    """Takes one list of values: ``Add()([a, b])``."""
+    """Takes one list of values: ``Add()([a, b])``.
 
+    Where all of them have masks the result counts where any of them does.
+    """
+
+    supports_masking = True
     fewest: ClassVar[int] = 2
     most: ClassVar[int | None] = None
     function: ClassVar[Callable[[Value, Value], Value]]
 
-    def forward(self, values: Sequence[Value]) -> Value:
+    def forward(
+        self, values: Sequence[Value], mask: Sequence[Value | None] | None = None
+    ) -> Value:
         is_list = isinstance(values, list | tuple)
         count = len(values) if is_list else 1
         if not is_list or count < self.fewest or (self.most and count > self.most):
@@ -31,7 +37,18 @@ class _Merge(Layer):
                 expected=expected,
                 mend=f"Call it as {type(self).__name__}()([a, b])",
             )
-        return self.merge(values)
+        return self.merge(values if mask is None else self.replaced(values, mask))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        if previous_mask is None or any(mask is None for mask in previous_mask):
+            return None
+        return functools.reduce(ops.logical_or, previous_mask)
+
+    def replaced(
+        self, values: Sequence[Value], masks: Sequence[Value | None]
+    ) -> Sequence[Value]:
+        """``values`` with what does not change the result where masks are false."""
+        return values
 
     def merge(self, values: Sequence[Value]) -> Value:
         """One by one, with broadcasting; axes that some lack come behind the batch."""
@@ -54,9 +71,23 @@ class Subtract(_Merge):
 
 
 class Multiply(_Merge):
-    """The product of a list of values, element by element."""
+    """The product of a list of values, element by element; masked ones are no factors."""
 
     function = ops.multiply
+
+    def replaced(
+        self, values: Sequence[Value], masks: Sequence[Value | None]
+    ) -> Sequence[Value]:
+        kept = [
+            value if mask is None else ops.where(ops.expand_dims(mask, -1), value, 1)
+            for value, mask in zip(values, masks, strict=True)
+        ]
+        some = self.compute_mask(values, masks)
+        return (
+            kept
+            if some is None
+            else [*kept, ops.cast(ops.expand_dims(some, -1), kept[0].dtype)]
+        )
 
 
 class Average(_Merge):
@@ -68,13 +99,32 @@ class Average(_Merge):
         return super().merge(values) / len(values)
 
 
-class Maximum(_Merge):
+class _Extreme(_Merge):
+    """One of the values; in the place of masked ones stands what was found so far."""
+
+    def replaced(
+        self, values: Sequence[Value], masks: Sequence[Value | None]
+    ) -> Sequence[Value]:
+        found, seen = values[0], masks[0]
+        for value, mask in zip(values[1:], masks[1:], strict=True):
+            value = (
+                value if mask is None else ops.where(ops.expand_dims(mask, -1), value, found)
+            )
+            found = (
+                found if seen is None else ops.where(ops.expand_dims(seen, -1), found, value)
+            )
+            seen = None if mask is None or seen is None else ops.logical_or(seen, mask)
+            found = type(self).function(found, value)
+        return [found]
+
+
+class Maximum(_Extreme):
     """The greatest of a list of values, element by element."""
 
     function = ops.maximum
 
 
-class Minimum(_Merge):
+class Minimum(_Extreme):
     """The least of a list of values, element by element."""
 
     function = ops.minimum
@@ -101,6 +151,15 @@ class Concatenate(_Merge):
 
     def merge(self, values: Sequence[Value]) -> Value:
         return ops.concatenate(list(values), axis=self.axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        if previous_mask is None or all(mask is None for mask in previous_mask):
+            return None
+        spread = [
+            ops.ones_like(value) if mask is None else _spread(mask, value)
+            for value, mask in zip(inputs, previous_mask, strict=True)
+        ]
+        return ops.max(self.merge(spread), -1) > 0
 
 
 class Dot(_Merge):
@@ -153,6 +212,15 @@ class Dot(_Merge):
         left, right = ("".join(term) for term in terms)
         y = ops.einsum(f"{left},{right}->z{''.join(kept)}", *values)
         return y if kept else ops.expand_dims(y, 1)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """None: the steps are summed."""
+
+
+def _spread(mask: Value, value: Value) -> Value:
+    """Ones in the form of ``value`` where ``mask`` is true, else zeros."""
+    mask = ops.expand_dims(mask, -1) if mask.rank < value.rank else mask
+    return ops.where(mask, ops.ones_like(value), 0)
 
 
 def unit(x: Value, axes: Sequence[int]) -> Value:

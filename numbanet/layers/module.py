@@ -16,6 +16,7 @@ from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValueError
 from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
+from numbanet.layers import masks
 from numbanet.layers.budget import first_numbers
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.shapes import RESHAPE, ReshapeAttrs, inverse, transpose
@@ -87,11 +88,16 @@ class Module(Configured):
     _constraints: Mapping[Variable, Constraint] = MappingProxyType({})
     _takes_call: ClassVar[bool] = True
 
+    supports_masking: bool = False
+    """Whether outputs have masks, those of `compute_mask`."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = vars(cls)
         if cls._takes_call and "call" in own and "forward" not in own:
             cls.forward = own["call"]
+        if "compute_mask" in own and "supports_masking" not in own:
+            cls.supports_masking = True
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not name or "/" in name):
@@ -106,11 +112,27 @@ class Module(Configured):
     # What subclasses write.
 
     def build(self, *args: Any, **kwargs: Any) -> None:
-        """Create parameters; called once, with what ``forward`` is about to be called with."""
+        """Create parameters; called once, with what ``forward`` is about to be called with, but
+        for masks."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Record the module's ops and return its output values."""
         raise NotImplementedError(f"{type(self).__name__} does not implement forward()")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the output, or a mask or None for each of several.
+
+        Asked for of layers that have ``supports_masking``; defining it is saying so. By default
+        the input's mask is the output's.
+
+        Parameters
+        ----------
+        inputs : Value, or nested values
+            The first argument of the call.
+        previous_mask : Value, or nested like ``inputs``, optional
+            Its mask, or the ``mask`` that the layer was called with.
+        """
+        return previous_mask
 
     # Names.
 
@@ -145,15 +167,20 @@ class Module(Configured):
         with scope(name):
             self._check_arguments(args, kwargs)
             outputs = self.record(*args, **kwargs)
-        return self._with_origins(Call(self, args, kwargs), outputs)
+            outputs = self._with_origins(Call(self, args, kwargs), outputs)
+            masks.hand_on(self, args, kwargs, outputs)
+        return outputs
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
         """Build if that was not done, and record ``forward`` under the open scope as it is."""
         for key, child in self.submodules().items():
             child.find_name(key)
         if not self._is_built:
-            self.build(*args, **kwargs)
+            self.build(*args, **{k: v for k, v in kwargs.items() if not k.endswith("mask")})
             self._is_built = True
+        if masks.has_mask([args, kwargs]):
+            filled = masks.fill(self.forward, args, kwargs)
+            args, kwargs = filled.args, filled.kwargs
         return self.forward(*args, **kwargs)
 
     def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

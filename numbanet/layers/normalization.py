@@ -72,6 +72,8 @@ class _Rows(Layer):
 class _Normalization(_Rows):
     """A scale and a shift for each position along ``axis``."""
 
+    supports_masking = True
+
     gamma: Variable | None = None
     beta: Variable | None = None
 
@@ -306,6 +308,8 @@ class UnitNormalization(Layer):
     **options
         As of `Layer`.
     """
+
+    supports_masking = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)

@@ -110,6 +110,8 @@ class _GlobalPooling(Spatial):
 class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over all steps: ``(batch, steps, channels)`` to ``(batch, channels)``.
 
+    Called with a ``mask`` ``(batch, steps)`` it is the mean of steps where that is true.
+
     Parameters
     ----------
     data_format, keepdims, **options
@@ -118,6 +120,18 @@ class GlobalAveragePooling1D(_GlobalPooling):
 
     rank = 1
     reduce = ops.mean
+
+    def forward(self, x: Value, mask: Value | None = None) -> Value:
+        if mask is None:
+            return super().forward(x)
+        self.check(x)
+        steps, channels = (2, 1) if self.has_channels_first else (1, 2)
+        kept = ops.expand_dims(mask, channels)
+        total = ops.sum(ops.where(kept, x, 0), steps, keepdims=self.keepdims)
+        return total / ops.sum(ops.cast(kept, x.dtype), steps, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> None:
+        """None: no steps are left."""
 
 
 class GlobalAveragePooling2D(_GlobalPooling):

@@ -30,6 +30,8 @@ class Rescaling(Layer):
         As of `Layer`.
     """
 
+    supports_masking = True
+
     def __init__(self, scale: ArrayLike, offset: ArrayLike = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.scale = scale
@@ -60,6 +62,8 @@ class Normalization(Layer):
     mean, variance : Variable
         Not trained. They exist if none were given.
     """
+
+    supports_masking = True
 
     mean: Variable
     variance: Variable

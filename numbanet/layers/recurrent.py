@@ -449,6 +449,9 @@ class RNN(Layer):
         states = ends if isinstance(self.cell, StackedRNNCells) else ends[0]
         return (output, *states) if self.return_state else output
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
+        return flatten(previous_mask)[0] if self.return_sequences else None
+
     @property
     def _cells(self) -> list[Any]:
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]

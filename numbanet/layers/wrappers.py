@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from numbanet.ir import Value
 from numbanet.layers.layer import Layer
 from numbanet.layers.module import Module
 from numbanet.layers.recurrent import RNN
-from numbanet.layers.structure import map_leaves
+from numbanet.layers.structure import flatten, map_leaves
 
 _MERGES: dict[str | None, Callable[[Value, Value], Any]] = {
     "concat": lambda a, b: ops.concatenate([a, b], -1),
@@ -109,6 +110,10 @@ class Bidirectional(Layer):
             return merged
         return (*merged, *states) if self.merge_mode is None else (merged, *states)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
+        return [mask] * (2 if self.merge_mode is None else 1)
+
 
 def _copy(layer: RNN, prefix: str, *, go_backwards: bool) -> RNN:
     """A layer as ``layer`` was when it was made."""
@@ -134,6 +139,8 @@ class TimeDistributed(Layer):
         On an input without a known number of steps.
     """
 
+    supports_masking = True
+
     def __init__(self, layer: Module, **options: Any) -> None:
         super().__init__(**options)
         if not isinstance(layer, Module):
@@ -141,7 +148,7 @@ class TimeDistributed(Layer):
         self.layer = layer
 
     def forward(self, inputs: Value, mask: Value | None = None) -> Any:
-        """Record the layer; a ``mask`` ``(batch, steps, ...)`` is passed to it."""
+        """Record the layer, with the ``mask`` ``(batch, steps, ...)`` if it takes one."""
         steps = inputs.shape[1] if inputs.rank > 2 else None
         if not steps or None in inputs.shape[2:]:
             raise ShapeError(
@@ -149,6 +156,8 @@ class TimeDistributed(Layer):
                 got=str(inputs.shape),
                 expected="(batch, steps, ...), only the batch unknown",
             )
-        options = {} if mask is None else {"mask": ops.reshape(mask, (-1, *mask.shape[2:]))}
+        options = {}
+        if mask is not None and "mask" in inspect.signature(self.layer.forward).parameters:
+            options["mask"] = ops.reshape(mask, (-1, *mask.shape[2:]))
         found = self.layer(ops.reshape(inputs, (-1, *inputs.shape[2:])), **options)
         return map_leaves(lambda y: ops.reshape(y, (-1, steps, *y.shape[1:])), found)

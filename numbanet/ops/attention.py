@@ -16,7 +16,7 @@ from numbanet.ops.reductions import max as max_
 from numbanet.ops.softmax import softmax
 
 EMPTY = ("zeros", "uniform", "nan")
-_CLOSED = -1e30
+CLOSED = -1e30
 """A score so low that it counts only where all are."""
 
 
@@ -95,7 +95,7 @@ def masked_softmax(scores: Value, mask: Value | None, *, empty: str = "zeros") -
     if mask is None:
         return softmax(scores)
     if mask.dtype is DType.BOOL:
-        scores = where(mask, scores, _CLOSED if empty == "uniform" else -math.inf)
+        scores = where(mask, scores, CLOSED if empty == "uniform" else -math.inf)
     else:
         scores = scores + cast(mask, scores.dtype)
     if empty != "zeros":

@@ -96,6 +96,8 @@ DENSE = [
         (2, 4, 5),
     ),
     Row("Embedding", {"input_dim": 5, "output_dim": 3}, (4,), "int32"),
+    Row("Embedding", {"input_dim": 5, "output_dim": 3, "mask_zero": True}, (4,), "int32"),
+    Row("Masking", {"mask_value": 0.5}, (3, 4)),
 ]
 
 CONVOLUTIONS = [

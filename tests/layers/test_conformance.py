@@ -146,7 +146,6 @@ def test_unsupported_arguments_are_named() -> None:
 
 UNSUPPORTED = [
     (lambda: layers.Dense(3, lora_rank=2), "lora_rank"),
-    (lambda: layers.Embedding(3, 2, mask_zero=True), "mask_zero"),
     (lambda: layers.BatchNormalization(renorm=True), "renorm"),
     (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
     (lambda: layers.Resizing(2, 2, antialias=True), "antialias"),
