@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,12 @@ class Executable(ABC):
     program: Program
 
     @abstractmethod
-    def bind(self, name: str, array: np.ndarray) -> None:
+    def bind(self, name: str, array: Any) -> None:
         """Make ``array`` the input ``name`` of all runs to come.
 
         ``array`` has the input's dtype and shape and is C-contiguous. A CPU reads it where it
-        lies; a GPU uploads it now.
+        lies; a GPU uploads it now, or reads it where it lies if that is on the GPU: if
+        `Device.put` returned it, or if another library offers it.
         """
 
     @abstractmethod
@@ -54,6 +56,14 @@ class Device(ABC):
     @abstractmethod
     def load(self, program: Program) -> Executable:
         """Compile what is not compiled, allocate, and move the program's variables here."""
+
+    def put(self, array: np.ndarray) -> Any:
+        """``array`` for inputs of many programs: a CPU's as it is, a GPU's a copy there."""
+        return array
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes may be `put` here, and programs have enough left."""
+        return True
 
     @abstractmethod
     def read(self, variable: Variable) -> np.ndarray:

@@ -6,12 +6,17 @@ import numpy as np
 
 from numbanet.ir import Node, Variable
 from numbanet.kernels.cuda import LOWERINGS
+from numbanet.kernels.cuda.group import grouped
 from numbanet.kernels.kernel import Call
 from numbanet.plan.program import Program
+from numbanet.runtime.cuda.arrays import DeviceArray, put
 from numbanet.runtime.cuda.driver import Driver
 from numbanet.runtime.cuda.executable import CudaExecutable
 from numbanet.runtime.cuda.memory import ALIGNMENT, Memory
 from numbanet.runtime.device import Device
+
+_LEFT_FREE = 1 / 8
+"""Of the memory: data do not take it, for programs that are still to come."""
 
 
 class CudaDevice(Device):
@@ -34,29 +39,40 @@ class CudaDevice(Device):
         return LOWERINGS[node.op.name](node)
 
     def load(self, program: Program) -> CudaExecutable:
-        self.driver.make_current()
-        addresses, blocks = self._memory.place(program)
-        for buffer in program.buffers:
-            if buffer.kind == "constant" and buffer.array is not None:
-                self.driver.upload(addresses[buffer], np.ascontiguousarray(buffer.array))
-            elif buffer.kind == "zeroed":
-                self.driver.zero(addresses[buffer], buffer.nbytes)
-        self.bring_home(program)
-        return CudaExecutable(self, program, addresses, blocks)
+        with self.driver:
+            addresses, blocks, arena = self._memory.place(program)
+            for buffer in program.buffers:
+                if buffer.kind == "constant" and buffer.array is not None:
+                    self.driver.upload(addresses[buffer], np.ascontiguousarray(buffer.array))
+                elif buffer.kind in ("zeroed", "output"):
+                    self.driver.zero(addresses[buffer], buffer.nbytes)
+            self.bring_home(program)
+            return CudaExecutable(self, program, addresses, blocks, arena)
 
     def bring_home(self, program: Program) -> None:
         """Move variables here that are not: new ones, and those another device took."""
         for variable in program.variables:
             if variable.home is not self:
-                self.driver.upload(self._memory.address_of(variable), variable.move(self))
+                address = self._memory.block_of(variable).address
+                self.driver.upload(address, variable.move(self))
 
     def read(self, variable: Variable) -> np.ndarray:
-        numbers = np.empty(variable.type.sizes, variable.type.dtype.numpy)
-        self.driver.make_current()
-        self.driver.download(self._memory.address_of(variable), numbers)
-        return numbers
+        return self.view(variable).numpy()
 
     def write(self, variable: Variable, array: np.ndarray) -> None:
-        self.driver.make_current()
         numbers = np.ascontiguousarray(array, variable.type.dtype.numpy)
-        self.driver.upload(self._memory.address_of(variable), numbers)
+        with self.driver:
+            self.driver.upload(self._memory.block_of(variable).address, numbers)
+
+    def view(self, variable: Variable) -> DeviceArray:
+        """A variable's numbers where they lie, as it stores them, for other libraries."""
+        block = self._memory.block_of(variable)
+        return DeviceArray(self.driver, block.address, variable.type, block)
+
+    def put(self, array: np.ndarray) -> DeviceArray:
+        return put(self.driver, array)
+
+    def has_room(self, nbytes: int) -> bool:
+        with self.driver:
+            free, total = self.driver.memory_info()
+        return free - nbytes >= total * _LEFT_FREE

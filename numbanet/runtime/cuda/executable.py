@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanet.errors import ArgumentError, DeviceError, ShapeError
+from numbanet.errors import ArgumentError, DeviceError
 from numbanet.plan.program import Address, Buffer, Launch, Program
+from numbanet.runtime.cuda.arrays import DeviceArray
 from numbanet.runtime.cuda.driver import Launcher
-from numbanet.runtime.cuda.memory import Block
+from numbanet.runtime.cuda.inputs import Input
+from numbanet.runtime.cuda.memory import Arena, Block
+from numbanet.runtime.cuda.replay import Replay
 from numbanet.runtime.device import Executable
 
 if TYPE_CHECKING:
     from numbanet.runtime.cuda.device import CudaDevice
 
+_MOST_REPLAYS = 8
+"""Sets of addresses that are remembered, with their graphs."""
+
 
 class CudaExecutable(Executable):
-    """The first run launches kernel by kernel and waits for each, so that a failure names its
-    layer. The second is captured into a graph, and from then on a run is one call.
+    """The very first step is launched kernel by kernel and waits for each, so that a failure
+    names its layer. All others are put on the stream, see `Replay`.
+
+    The arena moves when it grows, and inputs lie wherever they were bound. Each set of
+    addresses has graphs of its own.
 
     Parameters
     ----------
     device : CudaDevice
     program : Program
     addresses : dict of Buffer to int
+        Of all buffers but the arena and the inputs.
     blocks : tuple of Block
         The memory behind the addresses, kept as long as this lives.
+    arena : Arena
     """
 
     def __init__(
@@ -36,66 +48,78 @@ class CudaExecutable(Executable):
         program: Program,
         addresses: dict[Buffer, int],
         blocks: tuple[Block, ...],
+        arena: Arena,
     ) -> None:
         self.program = program
-        self._device = device
-        self._driver = device.driver
-        self._addresses = addresses
-        self._blocks = blocks
-        self._unbound = set(program.inputs)
-        launches = [launch for launch in program.launches if launch.tiles]
-        self._launchers = [(self._prepare(launch), launch) for launch in launches]
+        self._device, self._driver = device, device.driver
+        self._addresses, self._blocks, self._arena = addresses, blocks, arena
+        self._inputs = {
+            name: Input(self._driver, name, buffer) for name, buffer in program.inputs.items()
+        }
+        self._launches = [launch for launch in program.launches if launch.tiles]
+        for launch in self._launches:
+            self._driver.load(launch.kernel)
+        self._replays: OrderedDict[tuple[int, ...], Replay] = OrderedDict()
         self._is_warm = False
-        self._replay: Launcher | None = None
 
-    def bind(self, name: str, array: np.ndarray) -> None:
-        buffer = _named(self.program.inputs, "input", name)
-        if array.nbytes != buffer.nbytes or not array.flags.c_contiguous:
-            raise ShapeError(
-                f"input {name!r} cannot take this array",
-                got=f"{array.dtype}{list(array.shape)}",
-                expected=f"a C-contiguous {buffer.type}",
-            )
-        self._driver.make_current()
-        self._driver.upload(self._addresses[buffer], array)
-        self._unbound.discard(name)
+    def bind(self, name: str, array: Any) -> None:
+        _require(self.program.inputs, "input", name)
+        with self._driver:
+            self._inputs[name].bind(array)
 
     def run(self, steps: int = 1) -> None:
-        self._make_ready()
-        for _ in range(steps):
-            self._run_once()
+        with self._driver:
+            replay = self._ready()
+            if steps and not self._is_warm:
+                self._warm_up(replay.launchers)
+                steps -= 1
+            replay.run(steps)
+            for each in self._inputs.values():
+                each.after_run()
 
     def time_launches(self) -> list[float]:
-        self._make_ready()
-        return self._driver.time([launcher for launcher, _ in self._launchers])
+        with self._driver:
+            return self._driver.time(self._ready().launchers)
 
     def output(self, name: str) -> np.ndarray:
-        buffer = _named(self.program.outputs, "output", name)
+        array = self._output_array(name)
+        with self._driver:
+            numbers = np.empty(array.shape, array.dtype)
+            self._driver.download(array.address, numbers)
+        return numbers
+
+    def output_on_device(self, name: str) -> DeviceArray:
+        """An output where it lies, for other libraries on the GPU; no copy, no waiting.
+
+        The next run writes there again.
+        """
+        return self._output_array(name)
+
+    def _output_array(self, name: str) -> DeviceArray:
+        buffer = _require(self.program.outputs, "output", name)
         if buffer.type is None:
             raise ArgumentError(f"output {name!r} has no type")
-        array = np.empty(buffer.type.sizes, buffer.type.dtype.numpy)
-        self._driver.make_current()
-        self._driver.download(self._addresses[buffer], array)
-        return array
+        return DeviceArray(self._driver, self._addresses[buffer], buffer.type, self._blocks)
 
-    def _make_ready(self) -> None:
-        if self._unbound:
-            missing = ", ".join(sorted(self._unbound))
-            raise ArgumentError(f"inputs are not bound: {missing}")
-        self._driver.make_current()
+    def _ready(self) -> Replay:
+        """All in its place; the launches for the addresses of now."""
+        missing = sorted(name for name, each in self._inputs.items() if each.address is None)
+        if missing:
+            raise ArgumentError(f"inputs are not bound: {', '.join(missing)}")
         self._device.bring_home(self.program)
+        for each in self._inputs.values():
+            each.before_run()
+        arena = self._arena.address(self.program.arena_bytes)
+        key = (arena, *(each.address or 0 for each in self._inputs.values()))
+        if key not in self._replays:
+            self._replays[key] = Replay(self._driver, self._prepare_all(arena))
+            if len(self._replays) > _MOST_REPLAYS:
+                self._replays.popitem(last=False)
+        self._replays.move_to_end(key)
+        return self._replays[key]
 
-    def _run_once(self) -> None:
-        if not self._is_warm:
-            self._warm_up()
-        elif self._replay is None:
-            self._replay = self._driver.capture([launcher for launcher, _ in self._launchers])
-            self._replay()
-        else:
-            self._replay()
-
-    def _warm_up(self) -> None:
-        for launcher, launch in self._launchers:
+    def _warm_up(self, launchers: Sequence[Launcher]) -> None:
+        for launcher, launch in zip(launchers, self._launches, strict=True):
             try:
                 launcher()
                 self._driver.synchronise()
@@ -103,20 +127,26 @@ class CudaExecutable(Executable):
                 raise DeviceError(
                     f"kernel {launch.kernel.name} of {launch.op} failed: {error.problem}",
                     layer=launch.path or None,
+                    mend=error.mend,
                 ) from error
         self._is_warm = True
 
-    def _prepare(self, launch: Launch) -> Launcher:
+    def _prepare_all(self, arena: int) -> list[Launcher]:
+        at = dict(self._addresses)
+        for name, buffer in self.program.inputs.items():
+            at[buffer] = self._inputs[name].address or 0
+        at |= {buffer: arena for buffer in self.program.buffers if buffer.kind == "arena"}
+        return [self._prepare(launch, at) for launch in self._launches]
+
+    def _prepare(self, launch: Launch, at: Mapping[Buffer, int]) -> Launcher:
         arguments = [
-            self._addresses[argument.buffer] + argument.offset
-            if isinstance(argument, Address)
-            else argument
+            at[argument.buffer] + argument.offset if isinstance(argument, Address) else argument
             for argument in launch.arguments
         ]
         return self._driver.prepare(launch.kernel, arguments, launch.tiles)
 
 
-def _named(buffers: Mapping[str, Buffer], kind: str, name: str) -> Buffer:
+def _require(buffers: Mapping[str, Buffer], kind: str, name: str) -> Buffer:
     if name not in buffers:
         expected = ", ".join(map(repr, buffers)) or "none"
         raise ArgumentError(

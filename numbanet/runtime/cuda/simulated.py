@@ -15,7 +15,7 @@ from numbanet.errors import DeviceError, OutOfMemoryError
 from numbanet.kernels.cuda.compile import numpy_dtype
 from numbanet.kernels.cuda.simulate import launch
 from numbanet.kernels.kernel import Kernel
-from numbanet.runtime.cuda.driver import Driver, Launcher
+from numbanet.runtime.cuda.driver import Driver, Launcher, Mark
 
 _ALIGNMENT = 256
 _POISON = 0xFF  # every float32 and float64 of these bytes is NaN
@@ -34,14 +34,19 @@ class SimulatorDriver(Driver):
     compute_capability = (9, 0)
 
     def __init__(self, memory_bytes: int = 1 << 30) -> None:
+        super().__init__()
         self._memory_bytes = memory_bytes
         self._blocks: dict[int, np.ndarray] = {}
         self._starts: list[int] = []
 
-    def make_current(self) -> None:
+    def push(self) -> None:
+        """Every thread may use the simulator."""
+
+    def pop(self) -> None:
         """Every thread may use the simulator."""
 
     def memory_info(self) -> tuple[int, int]:
+        self.free_returned()
         used = sum(block.nbytes for block in self._blocks.values())
         return self._memory_bytes - used, self._memory_bytes
 
@@ -63,13 +68,16 @@ class SimulatorDriver(Driver):
     def zero(self, address: int, nbytes: int) -> None:
         self._bytes_from(address)[:nbytes] = 0
 
-    def upload(self, address: int, array: np.ndarray) -> None:
+    def upload(self, address: int, array: np.ndarray, after: Mark | None = None) -> None:
         numbers = array.reshape(-1).view(np.uint8)
         self._bytes_from(address)[: numbers.size] = numbers
 
     def download(self, address: int, array: np.ndarray) -> None:
         numbers = array.reshape(-1).view(np.uint8)
         numbers[:] = self._bytes_from(address)[: numbers.size]
+
+    def load(self, kernel: Kernel) -> None:
+        """Kernels are Python functions."""
 
     def prepare(self, kernel: Kernel, arguments: Sequence[int | float], tiles: int) -> Launcher:
         bound = [
@@ -94,6 +102,21 @@ class SimulatorDriver(Driver):
 
         return replay
 
+    def mark(self, mark: Mark | None = None) -> Mark:
+        return ()
+
+    def is_past(self, mark: Mark) -> bool:
+        return True
+
+    def follow(self, stream: int) -> None:
+        """Launches are done when they return."""
+
+    def precede(self, stream: int) -> None:
+        """Launches are done when they return."""
+
+    def owner_of(self, address: int) -> int | None:
+        return self.ordinal if self._block_of(address) is not None else None
+
     def synchronise(self) -> None:
         """Launches are done when they return."""
 
@@ -104,10 +127,14 @@ class SimulatorDriver(Driver):
         return reachable[: reachable.size // dtype.itemsize * dtype.itemsize].view(dtype)
 
     def _bytes_from(self, address: int) -> np.ndarray:
+        start = self._block_of(address)
+        if start is None:
+            raise DeviceError(f"no allocation holds address {address:#x}")
+        return self._blocks[start][address - start :]
+
+    def _block_of(self, address: int) -> int | None:
         place = bisect_right(self._starts, address) - 1
-        if place >= 0:
-            start = self._starts[place]
-            block = self._blocks[start]
-            if address - start <= block.size:
-                return block[address - start :]
-        raise DeviceError(f"no allocation holds address {address:#x}")
+        if place < 0:
+            return None
+        start = self._starts[place]
+        return start if address - start <= self._blocks[start].size else None

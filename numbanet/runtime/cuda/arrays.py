@@ -1,0 +1,194 @@
+"""Arrays in device memory: numbanet's own, and other libraries' without a copy.
+
+Other libraries' come and go by DLPack, or by ``__cuda_array_interface__`` (version 3). Work of
+two streams is ordered by events: ours waits for what the owner has put on its stream before,
+and the owner's waits for ours before it goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbanet.errors import ArgumentError, DeviceError, ShapeError
+from numbanet.ir import DType, TensorType
+from numbanet.runtime.cuda import dlpack
+from numbanet.runtime.cuda.driver import Driver
+from numbanet.runtime.cuda.memory import Block
+
+VECTOR_BYTES = 16
+"""What kernels load at once, and so where arrays begin."""
+
+LEGACY_STREAM = 1
+"""What both protocols, and the driver, call the default stream."""
+
+
+class DeviceArray:
+    """Contiguous numbers on a GPU, which other libraries can use where they lie.
+
+    ``cupy.asarray(array)``, ``torch.from_dlpack(array)`` and their like copy nothing. What
+    they see changes when a program writes there again.
+
+    Attributes
+    ----------
+    address : int
+    type : TensorType
+    """
+
+    def __init__(
+        self, driver: Driver, address: int, type_: TensorType, owner: object, stream: int = 0
+    ) -> None:
+        self.address, self.type = address, type_
+        self._driver, self._owner = driver, owner
+        self.stream = stream
+        """Of the library that owns it, to be waited for; 0 for our own."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.sizes
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.type.dtype.numpy
+
+    @property
+    def nbytes(self) -> int:
+        return self.type.nbytes
+
+    def numpy(self) -> np.ndarray:
+        """A copy on the host."""
+        array = np.empty(self.shape, self.dtype)
+        with self._driver:
+            self._driver.download(self.address, array)
+        return array
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "typestr": self.dtype.str,
+            "data": (self.address if self.type.size else 0, False),
+            "version": 3,
+            "strides": None,
+            "stream": self._driver.stream or LEGACY_STREAM,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CUDA, self._driver.ordinal
+
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A capsule of the numbers where they lie; ``stream`` waits for the work on them."""
+        if copy or dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError("only numbers on the GPU, and not copied, can be exported")
+        if stream != -1:
+            with self._driver:
+                self._driver.precede(LEGACY_STREAM if stream is None else stream)
+        return dlpack.export(self, self.address, self.shape, self.dtype, self._driver.ordinal)
+
+
+def put(driver: Driver, array: np.ndarray) -> DeviceArray:
+    """A copy of a host array on the device."""
+    numbers = np.ascontiguousarray(array).reshape(array.shape)
+    type_ = TensorType(numbers.shape, DType.of(numbers.dtype))
+    with driver:
+        block = Block(driver, type_.nbytes)
+        driver.upload(block.address, numbers)
+    return DeviceArray(driver, block.address, type_, block)
+
+
+def is_foreign(array: object) -> bool:
+    """Whether another library says that ``array`` is on a GPU."""
+    if hasattr(array, "__cuda_array_interface__"):
+        return True
+    device = getattr(array, "__dlpack_device__", None)
+    return device is not None and next(iter(device())) == dlpack.CUDA
+
+
+def adopt(driver: Driver, array: Any) -> DeviceArray:
+    """Another library's array, where it lies.
+
+    Raises
+    ------
+    DeviceError
+        If it is in another GPU's memory.
+    ShapeError
+        If its elements are not next to each other, or not aligned to what kernels load.
+    """
+    if isinstance(array, DeviceArray) and array._driver is driver:
+        return array
+    with driver:
+        found = _by_interface if hasattr(array, "__cuda_array_interface__") else _by_dlpack
+        adopted = found(driver, array)
+        if adopted.nbytes:
+            _require_here(driver, adopted)
+    return adopted
+
+
+def _by_interface(driver: Driver, array: Any) -> DeviceArray:
+    found = array.__cuda_array_interface__
+    dtype = np.dtype(found["typestr"])
+    shape, strides = tuple(found["shape"]), found.get("strides")
+    if found.get("mask") is not None:
+        raise ArgumentError("an array with a mask")
+    _require_contiguous(shape, strides, dtype.itemsize)
+    # None says that there is nothing to wait for. Older versions do not speak of streams.
+    stream = found.get("stream") or LEGACY_STREAM
+    type_ = TensorType(shape, DType.of(dtype))
+    address = int(found["data"][0] or 0)
+    return DeviceArray(driver, address, type_, array, stream)
+
+
+def _by_dlpack(driver: Driver, array: Any) -> DeviceArray:
+    # The owner lets our stream wait for its own.
+    found = dlpack.import_from(array.__dlpack__(stream=driver.stream or LEGACY_STREAM))
+    if found.device != (dlpack.CUDA, driver.ordinal):
+        raise _elsewhere(driver, str(found.device))
+    _require_contiguous(found.shape, found.byte_strides, found.dtype.itemsize)
+    type_ = TensorType(found.shape, DType.of(found.dtype))
+    return DeviceArray(driver, found.address, type_, found, LEGACY_STREAM)
+
+
+def _require_contiguous(
+    shape: tuple[int, ...], strides: tuple[int, ...] | None, itemsize: int
+) -> None:
+    if strides is None:
+        return
+    step = itemsize
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size != 1 and stride != step and 0 not in shape:
+            raise ShapeError(
+                "an array on the GPU is not contiguous",
+                got=f"strides {tuple(strides)} of shape {shape}",
+                mend="Make it contiguous first",
+            )
+        step *= size
+
+
+def _require_here(driver: Driver, array: DeviceArray) -> None:
+    owner = driver.owner_of(array.address)
+    if owner != driver.ordinal:
+        raise _elsewhere(driver, "the host's memory" if owner is None else f"GPU {owner}")
+    if array.address % VECTOR_BYTES:
+        raise ShapeError(
+            "an array on the GPU is not aligned",
+            got=f"address {array.address:#x}",
+            expected=f"a multiple of {VECTOR_BYTES}",
+            mend="Copy it into memory of its own first",
+        )
+
+
+def _elsewhere(driver: Driver, where: str) -> DeviceError:
+    return DeviceError(
+        "an array is in another device's memory",
+        got=where,
+        expected=f"GPU {driver.ordinal}, {driver.description}",
+        mend="Move it there, or to the host",
+    )
