@@ -1,11 +1,21 @@
 """CUDA kernels: compiled ahead of time for real GPUs, run on Numba's simulator in tests."""
 
 # Each of these enters its lowerings into the table.
-from numbanet.kernels.cuda import convolution, fused, indexing, matmul, movement, pooling, rows
+from numbanet.kernels.cuda import (
+    batch_norm,
+    convolution,
+    fused,
+    indexing,
+    matmul,
+    movement,
+    pooling,
+    rows,
+)
 from numbanet.kernels.cuda.registry import LOWERINGS, lowering
 
 __all__ = [
     "LOWERINGS",
+    "batch_norm",
     "convolution",
     "fused",
     "indexing",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbanet.ir import REGISTRY
+from numbanet.ir import NO_ATTRS, REGISTRY
 from numbanet.kernels.cpu.registry import LOWERINGS
 from numbanet.ops.batch_norm import BatchNormAttrs
 from tests.kernels.cpu.lowered import check, compute, leaves
@@ -90,8 +90,9 @@ def test_kernels_depend_on_no_size(name):
     def keys(shape):
         vectors = [shape[-1:]] * 2
         shapes = [shape, *vectors, *([shape] if name == "batch_norm_sums" else [])]
-        attrs = {"attrs": ATTRS} if name == "batch_moments" else {}
-        node = REGISTRY[name].node(*leaves([np.empty(s, np.float32) for s in shapes]), **attrs)
+        attrs = ATTRS if name == "batch_moments" else NO_ATTRS
+        arrays = [np.empty(each, np.float32) for each in shapes]
+        node = REGISTRY[name].node(*leaves(arrays), attrs=attrs)
         return [call.kernel.key for call in LOWERINGS[name](node)]
 
     assert keys((3, 5)) == keys((40, 7, 700))
