@@ -12,7 +12,11 @@ from numbanet.nn import init
 from numbanet.nn.factory import new_parameter
 from numbanet.nn.functional.recurrent import CELLS, recurrent
 from numbanet.nn.module import Module
+from numbanet.nn.utils.rnn import PackedSequence
 from numbanet.tensors.tensor import Tensor
+
+Sequences = Tensor | PackedSequence
+"""What networks run over."""
 
 _SHOWN = (
     ("proj_size", 0),
@@ -129,9 +133,23 @@ class RNNBase(Module):
         """The parameters of each direction of each layer."""
         return [[getattr(self, name) for name in names] for names in self._weight_names]
 
-    def _outputs(self, input: Tensor, states: tuple[Tensor, ...] | None) -> tuple[Tensor, ...]:
+    def _outputs(
+        self, input: Tensor | PackedSequence, states: tuple[Tensor, ...] | None
+    ) -> tuple[Any, ...]:
+        if isinstance(input, PackedSequence):
+            output, *last = self._unrolled(input.padded, states, False, input.lengths)
+            return input.like(output), *last
+        return self._unrolled(input, states, self.batch_first)
+
+    def _unrolled(
+        self,
+        input: Tensor,
+        states: tuple[Tensor, ...] | None,
+        batch_first: bool,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         _check_input(self, input)
-        self._check_states(input, states)
+        self._check_states(input, states, batch_first)
         weights = self.all_weights
         if not self.bias:
             weights = [[*own[:2], None, None, *own[2:]] for own in weights]
@@ -141,14 +159,17 @@ class RNNBase(Module):
             states,
             weights,
             self.bidirectional,
-            self.batch_first,
+            batch_first,
             self.dropout,
             self.training,
+            lengths,
         )
 
-    def _check_states(self, input: Tensor, states: tuple[Tensor, ...] | None) -> None:
+    def _check_states(
+        self, input: Tensor, states: tuple[Tensor, ...] | None, batch_first: bool
+    ) -> None:
         count = len(self._weight_names)
-        batch = () if len(input.shape) == 2 else (input.shape[0 if self.batch_first else 1],)
+        batch = () if len(input.shape) == 2 else (input.shape[0 if batch_first else 1],)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)
         for state, size in zip(states or (), sizes, strict=False):
             expected = (count, *batch, size)
@@ -189,7 +210,7 @@ class RNN(RNNBase):
         super().__init__(mode, input_size, hidden_size, num_layers, *args, **kwargs)
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Sequences, hx: Tensor | None = None) -> tuple[Sequences, Tensor]:
         """``[T, N, F]`` and a state ``[L D, N, H]`` to ``[T, N, D H]`` and the last state."""
         output, hidden = self._outputs(input, None if hx is None else (hx,))
         return output, hidden
@@ -206,8 +227,8 @@ class LSTM(RNNBase):
         super().__init__("LSTM", *args, **kwargs)
 
     def forward(
-        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, input: Sequences, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Sequences, tuple[Tensor, Tensor]]:
         """``[T, N, F]``, a state and a cell ``[L D, N, H]`` to ``[T, N, D H]`` and the last."""
         output, hidden, cell = self._outputs(input, None if hx is None else tuple(hx))
         return output, (hidden, cell)
@@ -223,7 +244,7 @@ class GRU(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("GRU", *args, **kwargs)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, input: Sequences, hx: Tensor | None = None) -> tuple[Sequences, Tensor]:
         """``[T, N, F]`` and a state ``[L D, N, H]`` to ``[T, N, D H]`` and the last state."""
         output, hidden = self._outputs(input, None if hx is None else (hx,))
         return output, hidden
@@ -366,9 +387,9 @@ def _check_nonlinearity(nonlinearity: str) -> str:
 
 def _check_input(module: Any, input: Any, ranks: tuple[int, ...] = (2, 3)) -> None:
     if not isinstance(input, Tensor):
-        raise NotImplementedError(
-            f"{type(module).__name__} takes a tensor, not {type(input).__name__}: packed "
-            "sequences are not supported"
+        raise TypeError(
+            f"{type(module).__name__} takes a tensor, or a packed sequence if it is no cell; "
+            f"not {type(input).__name__}"
         )
     if len(input.shape) not in ranks or input.shape[-1] != module.input_size:
         raise ShapeError(

@@ -105,6 +105,7 @@ def recurrent(
     batch_first: bool = False,
     dropout: float = 0.0,
     training: bool = True,
+    lengths: Value | None = None,
 ) -> tuple[Value, ...]:
     """A recurrent network of one or more layers over a whole sequence.
 
@@ -123,6 +124,9 @@ def recurrent(
         ones along the last axis.
     dropout : float
         Between layers, in training.
+    lengths : Tensor, optional
+        Integers ``[N]``: how many moments of each sequence there are. Outputs after them are
+        zeros; the last states are those of each sequence's own end.
 
     Returns
     -------
@@ -135,13 +139,19 @@ def recurrent(
     is_single = input.rank == 2
     x = _time_first(input, is_single, batch_first)
     starts = _starts(cell, states, len(given), is_single)
+    mask = None if lengths is None else _is_there(x, lengths)
+    if mask is not None:
+        # What lies beyond the end may be no number, and its gradient would not be one either.
+        x = ops.where(ops.expand_dims(mask, 2), x, 0)
     ends: list[Found] = []
     for first in range(0, len(given), directions):
         if first:
             x = drop(x, dropout, training)
         outputs = []
         for place in range(first, first + directions):
-            hidden, end = _run(cell, x, given[place], starts[place], place > first)
+            hidden, end = _run(
+                cell, x, given[place], starts[place], is_reverse=place > first, mask=mask
+            )
             outputs.append(hidden)
             ends.append(end)
         x = ops.concatenate(outputs, -1)
@@ -173,15 +183,31 @@ def _starts(
     return [tuple(state[place] for state in states) for place in range(count)]
 
 
+def _is_there(x: Value, lengths: Value) -> Value:
+    """Bools ``[T, N]``: whether a moment comes before its sequence's end."""
+    return ops.less(ops.iota((x.type.sizes[0], 1), 0, lengths.dtype), lengths)
+
+
 def _run(
-    cell: Cell, x: Value, weights: Weights, state: State, is_reverse: bool
+    cell: Cell,
+    x: Value,
+    weights: Weights,
+    state: State,
+    *,
+    is_reverse: bool,
+    mask: Value | None,
 ) -> tuple[Value, Found]:
     """Outputs ``[T, N, H]`` of one direction of one layer, and its last state."""
     gates = _project(cell, x, weights)
     if x.shape[0] == 1:
         state = _with_zeros(ops.squeeze(gates, 0), weights, state)
     run = unroll(
-        lambda gate, before: cell.step(gate, weights, before), gates, state, reverse=is_reverse
+        lambda gate, before: cell.step(gate, weights, before),
+        gates,
+        state,
+        reverse=is_reverse,
+        mask=mask,
+        zero_masked=True,
     )
     return run.together(reverse=is_reverse), run.state
 

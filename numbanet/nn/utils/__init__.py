@@ -1,5 +1,6 @@
 """What is done with all parameters or gradients of a model at once."""
 
+from numbanet.nn.utils import rnn
 from numbanet.nn.utils.clipping import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -14,5 +15,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
