@@ -129,5 +129,6 @@ class ReferenceExecutable(Executable):
 def _allocate(buffer: Buffer) -> np.ndarray:
     if buffer.array is not None:
         return np.frombuffer(buffer.array.tobytes(), np.uint8)
-    fill = 0 if buffer.kind == "zeroed" else 0xFF  # all ones is NaN
+    is_zeroed = buffer.kind == "zeroed" or buffer.is_zeroed
+    fill = 0 if is_zeroed else 0xFF  # all ones is NaN
     return np.full(buffer.nbytes, fill, np.uint8)

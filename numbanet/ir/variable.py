@@ -83,7 +83,10 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """A copy of the numbers as they are now."""
-        stored = self.stored()
+        return self.shown(self.stored())
+
+    def shown(self, stored: np.ndarray) -> np.ndarray:
+        """An array of the stored form, such as a gradient, in the form of `numpy`."""
         return stored if self.layout is None else _permuted(stored, inverse(self.layout))
 
     def assign(self, array: object) -> None:

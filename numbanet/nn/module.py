@@ -182,8 +182,8 @@ class Module(Holder):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all parameters' gradients, or set them to zeros."""
         for parameter in self.parameters():
-            if set_to_none or parameter.grad is None:
-                parameter.grad = None
+            if set_to_none or parameter.gradient is None:
+                parameter.gradient = None
             else:
                 parameter.grad = Tensor.wrap(np.zeros(parameter.shape, parameter.dtype.numpy))
 

@@ -150,8 +150,8 @@ class Optimizer:
         """Forget the gradients of all parameters, or make them zero."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                if set_to_none or parameter.grad is None:
-                    parameter.grad = None
+                if set_to_none or parameter.gradient is None:
+                    parameter.gradient = None
                 else:
                     zeros = np.zeros(parameter.tensor_type.sizes, parameter.dtype.numpy)
                     parameter.grad = Tensor.wrap(zeros)

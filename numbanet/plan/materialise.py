@@ -27,9 +27,10 @@ def materialise(graph: Graph, late: Collection[Value] = ()) -> Graph:
     root = roots(graph.nodes)
     claimed = {root[value] for node in graph.nodes if node.op is PACK for value in node.inputs}
 
-    def placed(value: Value) -> Value:
+    def placed(value: Value, *, is_zeroed: bool) -> Value:
         source = root[value]
-        if not _owns_memory(value, root) or source in claimed or has_gaps(source.node):
+        is_fit = not has_gaps(source.node) or (is_zeroed and value is source)
+        if not _owns_memory(value, root) or source in claimed or not is_fit:
             return _copy(value)
         claimed.add(source)
         return value
@@ -38,9 +39,10 @@ def materialise(graph: Graph, late: Collection[Value] = ()) -> Graph:
         """``value`` computed in memory of its own, and copied once the readers are done."""
         return _copy(value if _owns_memory(value, root) else _copy(value))
 
-    outputs = {name: placed(value) for name, value in graph.outputs.items()}
+    outputs = {name: placed(value, is_zeroed=True) for name, value in graph.outputs.items()}
     updates = tuple(
-        Update(u.old, aside(u.new) if u.old in late else placed(u.new)) for u in graph.updates
+        Update(u.old, aside(u.new) if u.old in late else placed(u.new, is_zeroed=False))
+        for u in graph.updates
     )
     return Graph(graph.inputs, outputs, updates)
 

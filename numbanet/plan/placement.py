@@ -51,7 +51,9 @@ def place(graph: Graph, order: Schedule, calls: Sequence[Call]) -> Placement:
     for node in order.nodes:
         _place_outputs(placement, node)
     for name, value in graph.outputs.items():
-        _bind(placement, value, Buffer("output", name, value.type.nbytes, type=value.type))
+        type_, is_zeroed = value.type, has_gaps(value.node)
+        buffer = Buffer("output", name, type_.nbytes, type=type_, is_zeroed=is_zeroed)
+        _bind(placement, value, buffer)
     for update in graph.updates:
         buffer = placement.values[update.old][0].buffer
         if buffer is None:
@@ -88,6 +90,9 @@ def _fix(placement: Placement, value: Value, buffer: Buffer) -> None:
 def _bind(placement: Placement, value: Value, buffer: Buffer) -> None:
     """``value``'s own block is to be ``buffer``."""
     block, offset = placement.values[value]
+    if block.buffer is not None and block.buffer.kind == "zeroed" and buffer.is_zeroed:
+        placement.buffers.remove(block.buffer)
+        block.buffer = None
     if offset or block.parent is not None or block.buffer is not None:
         raise VerificationError(f"{value!r} cannot be computed in place of {buffer.name!r}")
     block.buffer = buffer

@@ -19,7 +19,8 @@ class Buffer:
     so programs that never run at once may share it), ``"variable"`` (kept from run to run),
     ``"input"`` (bound by the caller), ``"output"`` (kept until the next run),
     ``"constant"`` (written once) or ``"zeroed"`` (zero when allocated, and wherever no launch
-    writes; programs that name the same one may share it).
+    writes; programs that name the same one may share it). An output that ``is_zeroed`` is zero
+    when allocated, too.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Buffer:
     variable: Variable | None = None
     array: np.ndarray | None = None
     type: TensorType | None = None
+    is_zeroed: bool = False
 
 
 @dataclass(frozen=True)

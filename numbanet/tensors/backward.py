@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from numbanet import ops
@@ -10,11 +12,13 @@ from numbanet.errors import GraphError, ShapeError
 from numbanet.ir import Value, topological
 from numbanet.tensors import tree
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.gradients import Gradients
 from numbanet.tensors.modes import no_grad
 from numbanet.tensors.program import check_versions
 from numbanet.tensors.recorder import leaf_value
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import STATE, Call, Record, Trace, leaf_type
+from numbanet.tensors.traces import return_to
 
 
 def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
@@ -28,8 +32,7 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
     trace = tensor.trace
     assert trace is not None
     if trace is not STATE.trace:
-        STATE.trace = trace
-        trace.forget_changed()
+        return_to(trace)
     first = trace.count
     seeds = _seed_slots(trace, gradient)
     key = ("backward", tensor.slot, *_key(gradient), *seeds, *trace.retained, retain_graph)
@@ -43,12 +46,19 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
         raise _gone()
     variables = [slot for slot in record.targets if slot in trace.versions]
     check_versions(trace, variables)
-    results = trace.advance(record)
+    trace.move(record)
     if not retain_graph:
         trace.freed |= record.freed
-    for slot, result in zip(record.targets, results, strict=True):
-        target = trace.leaves[slot] if slot in trace.leaves else trace.retained[slot]
-        _accumulate(target, result)
+    leaves, retained = trace.leaves, trace.retained
+    holders = [leaves[s] if s in leaves else retained[s] for s in record.targets]
+    if all(holder.gradient is None for holder in holders):
+        gradients = Gradients(trace, record, holders)
+        trace.gradients.append(weakref.ref(gradients))
+        for holder in holders:
+            holder.gradient = gradients
+    else:
+        for holder, result in zip(holders, trace.make(record), strict=True):
+            _accumulate(holder, result)
 
 
 _sum = tensor_function(ops.add)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,10 +22,11 @@ from numbanet.state.flat import FlatState
 from numbanet.state.linking import Leaves
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.flush import device, finish
+from numbanet.tensors.gradients import Gradients
 from numbanet.tensors.modes import no_grad
-from numbanet.tensors.program import Moves, Step, load
+from numbanet.tensors.program import LoadedProgram, Moves, Reading, Step, load
 from numbanet.tensors.tensor import Tensor
-from numbanet.tensors.trace import STATE, Trace
+from numbanet.tensors.trace import STATE
 
 
 class Group(Protocol):
@@ -89,13 +91,10 @@ class Partition:
         variables = [_variable(param) for param in params]
         named = {f"{i}": variable for i, variable in enumerate(variables)}
         self.state = FlatState(named)
-        self.gradients = [filled(each, 0.0, "gradient") for each in variables]
-        self.gradient_state = FlatState({f"{i}": v for i, v in enumerate(self.gradients)})
         self.slot_states = {
             name: FlatState({path: each[variable] for path, variable in named.items()})
             for name, each in self.slots.items()
         }
-        self._shown: list[weakref.ref[Tensor]] = []
         self._settings: dict[object, Settings] = {}
         self._last: tuple[Rule, Mapping[str, float], Settings] | None = None
         self._moves = FlatState.moves
@@ -131,7 +130,7 @@ class Partition:
         """Take over what has moved elsewhere since the last step."""
         if self._moves == FlatState.moves:
             return
-        for state in (self.state, self.gradient_state, *self.slot_states.values()):
+        for state in (self.state, *self.slot_states.values()):
             state.adopt()
         self._moves = FlatState.moves
 
@@ -163,8 +162,8 @@ class Partition:
 
     def updates(
         self, settings: Settings, gradients: Sequence[Value], leaves: Leaves
-    ) -> list[Update]:
-        """One step on flat values."""
+    ) -> tuple[list[Update], Value]:
+        """One step on flat values; and the flat gradient."""
         state = self.state
         offsets = [segment.offset for segment in state.segments.values()]
         gradient = pack(gradients, offsets, state.size)
@@ -186,30 +185,55 @@ class Partition:
         }
         old = {name: leaves.of(variable) for name, variable in variables.items()}
         moved, new = settings.rule.update(flat, gradient, old, hyper)
-        return [
+        updates = [
             Update(flat, moved),
-            Update(leaves.of(self.gradient_state.flat), gradient),
             Update(step, step + 1),
             *(Update(old[name], new[name]) for name in variables),
         ]
+        return updates, gradient
 
-    def keep_gradients(self) -> None:
-        """Let who holds a gradient of the last step keep it: its place is needed again."""
-        for reference in self._shown:
-            tensor = reference()
-            if tensor is not None and tensor.variable in self.gradients:
-                tensor.numbers, tensor.variable = tensor.array(), None
+    def gradients(self, flat: np.ndarray) -> dict[Tensor, np.ndarray]:
+        """The parts of a flat gradient, by parameter."""
+        return {
+            param: variable.shown(flat[at.offset : at.offset + at.size].reshape(at.shape))
+            for param, (variable, at) in zip(
+                self.params, self.state.segments.items(), strict=True
+            )
+        }
 
-    def show_gradients(self) -> None:
-        """Let the parameters' gradients show where the program wrote them."""
-        self._shown = []
-        for param, variable in zip(self.params, self.gradients, strict=True):
+
+class Taken:
+    """The gradients that a step took: outputs of its program, read when somebody looks."""
+
+    def __init__(self, parts: Sequence[Partition], program: LoadedProgram) -> None:
+        self.parts = parts
+        self.program = program
+
+    @cached_property
+    def arrays(self) -> dict[Tensor, np.ndarray]:
+        """The numbers of each parameter's gradient."""
+        output = self.program.executable.output
+        return {
+            param: array
+            for number, part in enumerate(self.parts)
+            for param, array in part.gradients(output(_flat_name(number))).items()
+        }
+
+    def give(self, params: Sequence[Tensor], unseen: Gradients | None) -> None:
+        """Let the gradients show what the program wrote, until it runs again."""
+        for param in params:
             _variable(param).version += 1
+        if unseen is not None:
+            unseen.trace, unseen.taken = None, self
+            self.program.readers.append(weakref.ref(unseen))
+            return
+        for param in params:
             gradient = _gradient(param)
-            gradient.variable = variable
-            gradient.trace = gradient.numbers = None
-            gradient.is_result, gradient.slot = False, -1
-            self._shown.append(weakref.ref(gradient))
+            gradient.trace, gradient.slot, gradient.is_result = None, -1, False
+            Reading(self.program, partial(self._read, param)).give(gradient)
+
+    def _read(self, param: Tensor) -> np.ndarray:
+        return self.arrays[param]
 
 
 def step(groups: Sequence[Group]) -> None:
@@ -217,17 +241,20 @@ def step(groups: Sequence[Group]) -> None:
 
     Parameters without a gradient stay where they are.
     """
-    parts = [(group, each) for group in groups for each in _partitions(group)]
-    if not parts:
+    chosen = [(group, each) for group in groups for each in _partitions(group)]
+    if not chosen:
         return
-    what = tuple((part, part.settings(group.rule, group.numbers)) for group, part in parts)
-    params = [param for part, _ in what for param in part.params]
-    trace = _trace_of(params)
-    slots = tuple(_gradient(param).slot for param in params)
+    what = tuple((part, part.settings(group.rule, group.numbers)) for group, part in chosen)
+    parts = [part for part, _ in what]
+    params = [param for part in parts for param in part.params]
+    unseen = _unseen(params)
+    # Where nobody looked, the trace's record and the parameters say which slots they are.
+    slots = _slots(params) if unseen is None else ()
+    trace = STATE.trace
+    assert trace is not None
     consumed = set(slots)
-    wanted = [(slot, tensor) for slot, tensor in trace.pending() if slot not in consumed]
-    for part, _ in what:
-        part.keep_gradients()
+    wanted = [each for each in trace.pending(unseen) if each[0] not in consumed]
+    for part in parts:
         part.adopt()
     asked = tuple(slot for slot, _ in wanted)
     mutated = tuple(trace.mutated.items())
@@ -235,25 +262,43 @@ def step(groups: Sequence[Group]) -> None:
     program = trace.record.programs.get(key)
     if program is None:
         variables = map(_variable, params)
-        added = Step(tuple(zip(slots, variables, strict=True)), _moves(what))
+        sources = slots if unseen is None else _unseen_slots(unseen, params)
+        added = Step(tuple(zip(sources, variables, strict=True)), _moves(what))
         program = load(trace.record, asked, trace.mutated, device(), added)
         trace.record.programs[key] = program
     program.run(trace, wanted)
     finish(trace, wanted)
     # What the trace goes on with reads the new numbers; everything else was just computed.
     trace.variables.clear()
-    for part, _ in what:
-        part.show_gradients()
+    Taken(parts, program).give(params, unseen)
+
+
+def _unseen(params: Sequence[Tensor]) -> Gradients | None:
+    """The present trace's gradients, if ``params`` hold all, and nobody has looked at any."""
+    gradients = params[0].gradient
+    if (
+        isinstance(gradients, Gradients)
+        and gradients.trace is STATE.trace
+        and len(gradients.holders) == len(params)
+        and all(param.gradient is gradients for param in params)
+    ):
+        return gradients
+    return None
+
+
+def _unseen_slots(unseen: Gradients, params: Sequence[Tensor]) -> tuple[int, ...]:
+    found = dict(zip(unseen.holders, unseen.record.result_slots, strict=True))
+    return tuple(found[param] for param in params)
 
 
 def _partitions(group: Group) -> list[Partition]:
     """The partitions of the parameters that have gradients now."""
     params = group.params
     is_one = len(group.partitions) == 1 and len(group.partitions[0].params) == len(params)
-    if is_one and all(param.grad is not None for param in params):
+    if is_one and all(param.gradient is not None for param in params):
         # All of one history, as they nearly always are.
         return list(group.partitions)
-    live = {id(param): param for param in group.params if param.grad is not None}
+    live = {id(param): param for param in group.params if param.gradient is not None}
     kept: list[Partition] = []
     chosen: list[Partition] = []
     for partition in group.partitions:
@@ -277,17 +322,15 @@ def _partitions(group: Group) -> list[Partition]:
     return chosen
 
 
-def _trace_of(params: Sequence[Tensor]) -> Trace:
-    """The trace that knows all gradients; they are brought into one if need be."""
+def _slots(params: Sequence[Tensor]) -> tuple[int, ...]:
+    """The gradients' slots; they are brought into one trace, the present one, if need be."""
     trace = STATE.trace
     gradients = [_gradient(param) for param in params]
     if trace is None or any(g.trace is not trace or not g.is_result for g in gradients):
         with no_grad():
             for param, gradient in zip(params, _together(gradients), strict=True):
                 param.grad = gradient
-        assert STATE.trace is not None
-        trace = STATE.trace
-    return trace
+    return tuple(_gradient(param).slot for param in params)
 
 
 @tensor_function
@@ -297,15 +340,24 @@ def _together(gradients: Any) -> Any:
 
 
 def _moves(what: Sequence[tuple[Partition, Settings]]) -> Moves:
-    def moves(gradients: Sequence[Value], leaves: Leaves) -> list[Update]:
+    def moves(
+        gradients: Sequence[Value], leaves: Leaves
+    ) -> tuple[list[Update], dict[str, Value]]:
         rest = iter(gradients)
-        return [
-            update
-            for part, settings in what
-            for update in part.updates(settings, [next(rest) for _ in part.params], leaves)
-        ]
+        updates: list[Update] = []
+        flat: dict[str, Value] = {}
+        for number, (part, settings) in enumerate(what):
+            own = [next(rest) for _ in part.params]
+            moved, flat[_flat_name(number)] = part.updates(settings, own, leaves)
+            updates += moved
+        return updates, flat
 
     return moves
+
+
+def _flat_name(number: int) -> str:
+    """The output that holds the gradients of so many-th of the partitions."""
+    return f"gradient{number}"
 
 
 def _gradient(param: Tensor) -> Tensor:

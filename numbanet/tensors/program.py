@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -20,19 +22,25 @@ from numbanet.state.linking import Leaves, link
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import Record, Trace
 
-Moves = Callable[[Sequence[Value], Leaves], list[Update]]
-"""The updates of an optimizer, out of gradients and what variables are read as."""
+Moves = Callable[[Sequence[Value], Leaves], tuple[list[Update], dict[str, Value]]]
+"""The updates of an optimizer, out of gradients and what variables are read as; and the flat
+gradients, by the names of outputs."""
+
+
+class Reader(Protocol):
+    """Who may still want to read an output of a program's last run."""
+
+    def settle(self) -> None:
+        """Read it now: another run overwrites it."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """An output of a program's last run, while nobody has read it."""
+    """An output of a program's last run, or a part of one, while nobody has read it."""
 
     program: LoadedProgram
-    name: str
-
-    def read(self) -> np.ndarray:
-        return self.program.executable.output(self.name)
+    read: Callable[[], np.ndarray]
 
     def give(self, tensor: Tensor) -> None:
         """Let ``tensor`` have these numbers, too."""
@@ -78,7 +86,13 @@ class LoadedProgram:
     outputs: Mapping[int, str]
     assigned: Mapping[Variable, str]
     limits: Mapping[str, Limit]
-    readers: list[weakref.ref[Tensor]] = field(default_factory=list)
+    readers: list[weakref.ref[Reader]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._readings = {
+            slot: Reading(self, partial(self.executable.output, name))
+            for slot, name in self.outputs.items()
+        }
 
     def run(self, trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
         """Run on the leaves of ``trace``; ``wanted`` tensors can be read afterwards."""
@@ -91,16 +105,16 @@ class LoadedProgram:
             self.executable.bind(name, array)
         self.executable.run()
         for slot, tensor in wanted:
-            Reading(self, self.outputs[slot]).give(tensor)
+            self._readings[slot].give(tensor)
         for variable, name in self.assigned.items():
             variable.store(self.executable.output(name))
 
     def _save_readings(self) -> None:
         """The next run overwrites what somebody may still want to read."""
         for reference in self.readers:
-            tensor = reference()
-            if tensor is not None and isinstance(tensor.numbers, Reading):
-                tensor.numbers = tensor.numbers.read()
+            reader = reference()
+            if reader is not None:
+                reader.settle()
         self.readers.clear()
 
 
@@ -145,9 +159,9 @@ def load(
     graph = Graph(tuple(named.values()), {**results, **gradients}, tuple(updates))
     linked, leaves = link(graph)
     if step is not None:
-        moves = step.moves([linked.outputs[name] for name in gradients], leaves)
+        moves, flat = step.moves([linked.outputs[name] for name in gradients], leaves)
         kept = {name: linked.outputs[name] for name in results}
-        linked = Graph(linked.inputs, kept, (*linked.updates, *moves))
+        linked = Graph(linked.inputs, {**kept, **flat}, (*linked.updates, *moves))
     executable = device.load(compile_program(linked, device))
     limits = id_limits(named, targets)
     return LoadedProgram(executable, inputs, variables, outputs, assigned, limits)

@@ -14,6 +14,7 @@ from numbanet.tensors.modes import MODES
 from numbanet.tensors.size import Size
 
 if TYPE_CHECKING:
+    from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import Reading
     from numbanet.tensors.trace import Trace
 
@@ -40,7 +41,8 @@ class Tensor:
     # not set costs nothing.
     tensor_type: TensorType
     requires_grad: bool = False
-    grad: Tensor | None = None
+    gradient: Tensor | Gradients | None = None
+    """What `grad` shows."""
     trace: Trace | None = None
     """Where ``slot`` is a number of this tensor; see `numbanet.tensors.trace`."""
     slot: int = -1
@@ -258,7 +260,23 @@ class Tensor:
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
 
+    def settle(self) -> None:
+        """Have its own numbers, and no promise of a program's that runs again."""
+        if self.numbers is not None and not isinstance(self.numbers, np.ndarray):
+            self.numbers = cast("Reading", self.numbers).read()
+
     # Gradients.
+
+    @property
+    def grad(self) -> Tensor | None:
+        gradient = self.gradient
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient.show()
+        return cast("Tensor | None", self.gradient)
+
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        self.gradient = gradient
 
     def backward(
         self,

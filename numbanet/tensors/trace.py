@@ -26,6 +26,7 @@ from numbanet.ir import TensorType, Value, Variable, topological
 from numbanet.tensors.numbers import Place
 
 if TYPE_CHECKING:
+    from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import LoadedProgram
     from numbanet.tensors.replay import Guard
     from numbanet.tensors.tensor import Tensor
@@ -178,6 +179,7 @@ class Trace:
         "__weakref__",
         "count",
         "freed",
+        "gradients",
         "is_executed",
         "leaves",
         "mutated",
@@ -196,6 +198,7 @@ class Trace:
         self.count = 0
         self.leaves: dict[int, Tensor] = {}
         self.results: list[tuple[int, weakref.ref[Tensor]]] = []
+        self.gradients: list[weakref.ref[Gradients]] = []
         self.variables: dict[tuple[Variable, bool], int] = {}
         self.mutated: dict[Variable, int] = {}
         self.versions: dict[int, int] = {}
@@ -241,13 +244,24 @@ class Trace:
 
     def advance(self, record: Record) -> list[Tensor]:
         """Go on to ``record``; its results."""
+        self.move(record)
+        return self.make(record)
+
+    def move(self, record: Record) -> None:
+        """Go on to ``record``, a call after those so far."""
         from numbanet.tensors.tensor import Tensor
 
         self.record = record
+        self.count = record.end
         record.used = self.number
         if record.brings_seed:
             self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
             self.add_leaf(self.seed, record.leaf_slots[-1])
+
+    def make(self, record: Record) -> list[Tensor]:
+        """Tensors that are the results of ``record``, a call of this trace."""
+        from numbanet.tensors.tensor import Tensor
+
         tensors: list[Tensor] = []
         for slot, attributes in record.templates:
             tensor = Tensor.__new__(Tensor)
@@ -255,7 +269,6 @@ class Trace:
             tensor.trace = self
             self.results.append((slot, weakref.ref(tensor)))
             tensors.append(tensor)
-        self.count = record.end
         return tensors
 
     def forget(self, variable: Variable) -> None:
@@ -269,8 +282,16 @@ class Trace:
             if self.versions.get(slot, key[0].version) != key[0].version:
                 del self.variables[key]
 
-    def pending(self) -> list[tuple[int, Tensor]]:
-        """Results that somebody holds and whose numbers are not computed, by slot."""
+    def pending(self, besides: Gradients | None = None) -> list[tuple[int, Tensor]]:
+        """Results that somebody holds and whose numbers are not computed, by slot.
+
+        Gradients that nobody has looked at are among them, except for ``besides``.
+        """
+        for reference in self.gradients:
+            gradients = reference()
+            if gradients is not None and gradients is not besides:
+                gradients.show()
+        self.gradients.clear()
         found = []
         for slot, reference in self.results:
             tensor = reference()

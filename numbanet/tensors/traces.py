@@ -50,6 +50,14 @@ def begin() -> Trace:
     return STATE.trace
 
 
+def return_to(trace: Trace) -> None:
+    """Leave the present trace for another that was left before."""
+    last, STATE.trace = STATE.trace, trace
+    if last is not None and last is not trace:
+        leave(last)
+    trace.forget_changed()
+
+
 def leave(trace: Trace) -> None:
     """Compute what only needs numbers, so that nobody comes back for it."""
     if trace.mutated or any(trace.is_settleable(tensor) for _, tensor in trace.pending()):
@@ -80,8 +88,8 @@ def _joined(trace: Trace | None, has_own: bool, strangers: list[Tensor]) -> Trac
     if trace is None or (trace.is_executed and not has_own):
         home = strangers[0].trace
         assert home is not None
-        STATE.trace = trace = home
-        trace.forget_changed()
+        return_to(home)
+        trace = home
     for tensor in strangers:
         if tensor.trace is not trace:
             adopt(tensor, trace)

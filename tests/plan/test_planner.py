@@ -116,3 +116,11 @@ def test_a_pack_with_gaps_is_zero_between_its_parts() -> None:
     executable.bind("x", np.array([1, 2, 3], np.float32))
     executable.run()
     np.testing.assert_array_equal(executable.output("flat"), [1, 2, 3, 0, 0, 2, 4, 6, 0])
+
+
+def test_a_pack_with_gaps_is_an_output_where_it_is_computed() -> None:
+    x = ops.input_value("x", (3,))
+    graph = Graph((x,), {"flat": pack([x * 2.0, x * 3.0], [0, 5], 9)})
+    program = compile_program(graph, ReferenceDevice())
+    written = [each.arguments[at] for each in program.launches for at in each.writes]
+    assert {each.buffer.kind for each in written} == {"output"}

@@ -740,6 +740,100 @@ def noise_of_changing_size(m):
 
 
 @regular
+def gradients_looked_at_after_the_step(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for x, y in batches(m):
+        fit(m, model, optimizer, x, y)
+        yield [each.grad.clone() for each in model.parameters()]
+
+
+@irregular
+def gradients_looked_at_now_and_then(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for i, (x, y) in enumerate(batches(m)):
+        fit(m, model, optimizer, x, y)
+        yield model[2].weight.grad.norm().item() if i % 3 == 1 else None
+    yield model[0].bias.grad
+
+
+@regular
+def gradients_held_while_others_come(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    held = []
+    for x, y in batches(m):
+        fit(m, model, optimizer, x, y)
+        held.append(model[0].weight.grad)
+        yield None
+    yield held
+
+
+@irregular
+def gradients_never_zeroed(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in batches(m):
+        m.nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+        yield None
+    yield [each.grad for each in model.parameters()]
+
+
+@regular
+def gradients_seen_before_the_step_and_after_it(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in batches(m):
+        optimizer.zero_grad()
+        m.nn.functional.mse_loss(model(x), y).backward()
+        gradient = model[0].weight.grad
+        optimizer.step()
+        assert model[0].weight.grad is gradient
+        yield gradient, model[2].weight.grad.abs().sum()
+
+
+@regular
+def gradients_of_parameters_that_no_optimizer_has(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model[2].parameters(), lr=0.1)
+    for x, y in batches(m):
+        optimizer.zero_grad()
+        m.nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+        yield None
+    yield [each.grad for each in model.parameters()]
+
+
+@regular
+def gradients_of_two_traces_in_one_step(m):
+    model, other = net(m), net(m)
+    optimizer = m.optim.SGD([*model.parameters(), *other.parameters()], lr=0.1)
+    for x, y in batches(m):
+        optimizer.zero_grad()
+        first = m.nn.functional.mse_loss(model(x), y)
+        yield first.item()
+        second = m.nn.functional.mse_loss(other(x), y)
+        second.backward()
+        first.backward()
+        optimizer.step()
+    yield numbers(model), numbers(other)
+
+
+@regular
+def a_validation_between_backward_and_step(m):
+    model = net(m)
+    optimizer = m.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in batches(m):
+        optimizer.zero_grad()
+        m.nn.functional.mse_loss(model(x), y).backward()
+        with m.no_grad():
+            yield model(x * 2).sum().item()
+        optimizer.step()
+
+
+@regular
 def gradients_as_one_vector(m):
     model = net(m)
     to_vector = m.nn.utils.parameters_to_vector

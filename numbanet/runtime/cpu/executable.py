@@ -141,7 +141,7 @@ def _allocate(buffer: Buffer) -> np.ndarray:
     if buffer.array is not None:
         source = np.ascontiguousarray(buffer.array)
         memory[: source.nbytes] = source.reshape(-1).view(np.uint8)
-    elif buffer.kind == "zeroed":
+    elif buffer.kind == "zeroed" or buffer.is_zeroed:
         memory[:] = 0
     return memory
 

@@ -44,7 +44,7 @@ class CudaDevice(Device):
             for buffer in program.buffers:
                 if buffer.kind == "constant" and buffer.array is not None:
                     self.driver.upload(addresses[buffer], np.ascontiguousarray(buffer.array))
-                elif buffer.kind in ("zeroed", "output"):
+                elif buffer.kind == "zeroed" or buffer.is_zeroed:
                     self.driver.zero(addresses[buffer], buffer.nbytes)
             self.bring_home(program)
             return CudaExecutable(self, program, addresses, blocks, arena)
