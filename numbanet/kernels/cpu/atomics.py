@@ -52,6 +52,18 @@ def fetch_add(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
+def compare_exchange(typingctx: Any, pointer: Any, index: Any, old: Any, new: Any) -> Any:
+    """Put ``new`` in the place of ``old`` at ``pointer[index]``; whether ``old`` was there."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.gep(args[0], [args[1]])
+        result = builder.cmpxchg(place, args[2], args[3], "acq_rel", "monotonic")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(_WORDS, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
 def pause(typingctx: Any) -> Any:
     """Tell the processor that this loop waits."""
 

@@ -10,7 +10,7 @@ _BYTES_PER_NS = 16.0
 _FLOPS_PER_NS = 40.0
 
 _MEETING_NS = 1000.0
-"""What sharing a launch costs: its barrier, and reading what another core has in its cache."""
+"""What sharing a launch costs: claims, and reading what another core has in its cache."""
 
 
 def is_worth_sharing(launch: Launch, threads: int) -> bool:

@@ -9,14 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numbanet.kernels.cpu.compile import compile_kernel, pack_word
-from numbanet.kernels.cpu.walk import (
-    COLUMNS,
-    ENDS_WITH_BARRIER,
-    ENTRY,
-    IS_SHARED,
-    TILES,
-    WORDS,
-)
+from numbanet.kernels.cpu.walk import COLUMNS, ENTRY, IS_SHARED, TILES, WORDS
 from numbanet.plan.program import Address, Buffer, Launch
 from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.sharing import is_worth_sharing
@@ -67,14 +60,10 @@ class Table:
         return Row(address, 1, bool(self._rows[number, IS_SHARED]))
 
     def share(self, threads: int) -> None:
-        """Decide which rows all threads do together, and where they must meet."""
+        """Decide which rows all threads do together."""
         shared = [is_worth_sharing(launch, threads) for launch in self._launches]
         self.is_shared = any(shared)
-        # The row after the last is the first, of the next step. After the last row of a run
-        # all meet too, so that nobody still reads the table when the run is over.
-        following = [*shared[1:], True] if self.is_shared else shared
         self._rows[:, IS_SHARED] = shared
-        self._rows[:, ENDS_WITH_BARRIER] = np.logical_or(shared, following)
 
     def _fill(self) -> dict[Buffer, tuple[Positions, Positions]]:
         """Write all but addresses; where those go, and with what offsets, comes back."""

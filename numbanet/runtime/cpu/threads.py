@@ -15,7 +15,7 @@ import numpy as np
 
 from numbanet.errors import ArgumentError
 from numbanet.kernels.cpu.compile import compile_kernel
-from numbanet.kernels.cpu.walk import CONTROL_WORDS, FOLLOW, LEAD, RUN, STOP
+from numbanet.kernels.cpu.walk import FOLLOW, LEAD, STOP, TURN, control_words
 from numbanet.runtime.cpu.cores import available_cores
 from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.table import Row, Table
@@ -32,7 +32,7 @@ class Pool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._lead = compile_kernel(LEAD).entry
-        self._control = aligned(CONTROL_WORDS * 8).view(np.int64)
+        self._control = aligned(control_words(threads) * 8).view(np.int64)
         self._control[:] = 0
         # A ctypes array: its items are set several times faster than those of an ndarray.
         self._words = (ctypes.c_int64 * 4)(self._control.ctypes.data)
@@ -60,7 +60,7 @@ class Pool:
         """End the followers, between two runs."""
         with self._condition:
             self._run = STOP
-            self._control[RUN] = STOP
+            self._control[TURN] = STOP
             self._condition.notify_all()
         for follower in self._followers:
             follower.join()
@@ -74,15 +74,16 @@ class Pool:
 
     def _follow(self, thread: int) -> None:
         follow = compile_kernel(FOLLOW)
-        seen = np.zeros(1, dtype=np.int64)
+        seen = np.zeros(2, dtype=np.int64)
         words = np.array([self._control.ctypes.data, seen.ctypes.data], dtype=np.int64)
         announced, nap = 0, _SHORTEST_NAP
         while True:
-            follow.entry(thread, 0, words.ctypes.data)
-            if seen[0] == STOP:
+            follow.entry(thread, self.threads, words.ctypes.data)
+            turn, run = seen
+            if turn == STOP:
                 return
             with self._condition:
-                while self._run == seen[0]:
+                while self._run == run:
                     self._parked += 1
                     self._condition.wait()
                     self._parked -= 1

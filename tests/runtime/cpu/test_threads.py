@@ -20,7 +20,7 @@ from numbanet.plan.program import Address, Launch, Program
 from numbanet.runtime.cpu import CpuDevice, get_num_threads, set_num_threads
 from numbanet.runtime.cpu.cores import available_cores
 from numbanet.runtime.cpu.sharing import is_worth_sharing
-from numbanet.runtime.cpu.threads import THREADS
+from numbanet.runtime.cpu.threads import THREADS, Pool
 from tests.runtime.cpu.programs import (
     AFFINE,
     LARGE,
@@ -67,6 +67,17 @@ def test_any_mixture_of_shared_and_lone_launches_is_in_order(seed):
         executable.run()
     executable.run(2000)
     np.testing.assert_array_equal(variable.numpy(), np.full(4, 2300 * 6))
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_a_run_ends_though_no_follower_has_a_processor(threads, monkeypatch):
+    """Nobody waits for a thread that has claimed nothing, and its part is done by others."""
+    monkeypatch.setattr(Pool, "_follow", lambda pool, thread: None)
+    set_num_threads(threads)
+    start = np.arange(65, dtype=np.float32)
+    variable = Variable(start, "v")
+    CpuDevice().load(reversing_program(variable, launches=40, seed=0)).run(3)
+    np.testing.assert_array_equal(variable.numpy(), reversed_and_raised(start, 3 * 40))
 
 
 def test_the_number_of_threads_can_change_between_runs():
