@@ -15,8 +15,8 @@ from numbanet.arrays.epochs import epoch_order
 from numbanet.arrays.inputs import common_length
 from numbanet.errors import ArgumentError, DataError
 from numbanet.ir import DType, TensorType
-from numbanet.models.graphs import DataTypes
-from numbanet.runtime.device import Executable
+from numbanet.models.graphs import ORDER, DataTypes
+from numbanet.runtime.device import Device, Executable
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +34,7 @@ class DataSet:
     targets: Mapping[str, np.ndarray]
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     samples: int = field(init=False)
+    _put: dict[Device, dict[str, Any]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         named = {f"input {k!r}": v for k, v in self.inputs.items()}
@@ -56,15 +57,37 @@ class DataSet:
             )
         return self._slice(slice(first)), self._slice(slice(first, None))
 
-    def _slice(self, which: slice) -> DataSet:
+    def _slice(self, which: slice | np.ndarray) -> DataSet:
         groups = (self.inputs, self.targets, self.weights)
         return DataSet(*({k: array[which] for k, array in group.items()} for group in groups))
 
-    def bind(self, executable: Executable) -> None:
-        """Make these arrays what ``executable`` reads."""
-        for prefix, arrays in (("x", self.inputs), ("y", self.targets), ("w", self.weights)):
-            for name, array in arrays.items():
-                executable.bind(f"{prefix}/{name}", array)
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them, by the names of the programs' inputs."""
+        groups = (("x", self.inputs), ("y", self.targets), ("w", self.weights))
+        return {
+            f"{prefix}/{name}": array
+            for prefix, arrays in groups
+            for name, array in arrays.items()
+        }
+
+    def take(self, samples: np.ndarray) -> DataSet:
+        """A copy of these samples."""
+        return self._slice(samples)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(array.nbytes for array in self.arrays.values())
+
+    def is_on(self, device: Device) -> bool:
+        """Whether the arrays were put there."""
+        return device in self._put
+
+    def on(self, device: Device) -> dict[str, Any]:
+        """`arrays`, put on ``device`` once."""
+        if device not in self._put:
+            self._put[device] = {name: device.put(a) for name, a in self.arrays.items()}
+        return self._put[device]
 
 
 def _types(arrays: Mapping[str, np.ndarray]) -> dict[str, TensorType]:
@@ -82,6 +105,28 @@ class Piece:
     start: int
     size: int
     steps: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is one step that reads all of the data."""
+        return self.steps == 1 and self.size == self.data.samples
+
+    def bind(self, executable: Executable, device: Device) -> None:
+        """Make the data what ``executable`` reads.
+
+        What many steps read is put on the device for all of them; what only one does is not.
+        """
+        arrays = self.data.arrays if self.is_whole else self.data.on(device)
+        for name, array in arrays.items():
+            executable.bind(name, array)
+        executable.bind(ORDER, self.order)
+
+    def batches(self) -> Iterator[Piece]:
+        """Its steps one by one, each with a copy of its samples."""
+        order = np.arange(self.size, dtype=np.int64)
+        for start in range(self.start, self.start + self.steps * self.size, self.size):
+            data = self.data.take(self.order[start : start + self.size])
+            yield Piece(data, order, 0, self.size, 1)
 
 
 class Source(Protocol):

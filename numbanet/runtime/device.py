@@ -26,6 +26,9 @@ class Executable(ABC):
         `Device.put` returned it, or if another library offers it.
         """
 
+    def unbind(self) -> None:  # noqa: B027, most devices hold nothing
+        """Hold inputs no longer that `Device.put` gave: there are others to come."""
+
     @abstractmethod
     def run(self, steps: int = 1) -> None:
         """Run the program ``steps`` times. On a GPU this returns before the work is done."""

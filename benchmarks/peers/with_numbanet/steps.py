@@ -9,7 +9,7 @@ import numpy as np
 import numbanet as nb
 from benchmarks.peers.with_numbanet.models import build
 from benchmarks.session import Session, Task, over_batches
-from numbanet.models.graphs import ORDER
+from numbanet.models.data import Piece
 from numbanet.runtime import Executable
 
 
@@ -45,8 +45,8 @@ def open_training(task: Task) -> Session:
     def whole() -> Executable:
         data = model._data_set(x, y)
         executable = trainer.device.load(trainer.train_program(data.types, batch))
-        data.bind(executable)
-        executable.bind(ORDER, np.arange(data.samples))
+        piece = Piece(data, np.arange(data.samples), 0, batch, batches)
+        piece.bind(executable, trainer.device)
         return executable
 
     def run(steps: int) -> None:

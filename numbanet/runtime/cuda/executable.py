@@ -67,6 +67,11 @@ class CudaExecutable(Executable):
         with self._driver:
             self._inputs[name].bind(array)
 
+    def unbind(self) -> None:
+        with self._driver:
+            for each in self._inputs.values():
+                each.unbind()
+
     def run(self, steps: int = 1) -> None:
         with self._driver:
             replay = self._ready()

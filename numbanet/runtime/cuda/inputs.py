@@ -56,6 +56,12 @@ class Input:
                 expected="an array on the host, or on the GPU",
             )
 
+    def unbind(self) -> None:
+        """Hold no array any longer that is not the input's own memory."""
+        if self._array is not None:
+            self._retire()
+            self.address = None
+
     def before_run(self) -> None:
         """Let the run wait for the library that owns the numbers."""
         if self._array is not None and self._array.stream:
