@@ -97,6 +97,8 @@ def labels_out_of_proportion(subject: Subject) -> Iterator[Finding]:
 
 def unreached_parameters(subject: Subject) -> Iterator[Finding]:
     """NB106: layers that training does not change, though they are not frozen."""
+    if not subject.terms:
+        return  # It is not meant to be trained.
     reached = {variable_of(node.outputs[0]) for node in topological(subject.terms)}
     lost: dict[str, None] = {}
     for path, variable in subject.model.trainable_variables().items():

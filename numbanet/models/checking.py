@@ -7,8 +7,10 @@ from weakref import WeakKeyDictionary
 
 from numbanet import lint
 from numbanet.ir import TensorType, Value
+from numbanet.layers.layer import activity_penalties
 from numbanet.models.compiled import Compiled
 from numbanet.models.data import ArraySource, Source
+from numbanet.models.graphs import weight_penalties
 from numbanet.ops.leaf import input_value
 
 if TYPE_CHECKING:
@@ -41,13 +43,16 @@ def lint_model(model: Trainable, compiled: Compiled, source: Source | None = Non
 
 def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lint.Subject:
     signature = model.signature
-    losses = {k: goal.loss for k, goal in compiled.objective(signature).goals.items()}
+    losses = compiled.objective(signature).terms
     inputs = {name: _input(name, type_) for name, type_ in signature.inputs.items()}
-    outputs = cast("Model", model).record_on(inputs)
+    recorder = cast("Model", model)
+    with activity_penalties() as penalties:
+        outputs = recorder.record_on(inputs)
     terms = [
         loss(_input("y", loss.target_type(outputs[name].type)), outputs[name])
         for name, loss in losses.items()
     ]
+    terms += [*penalties, *weight_penalties(recorder)]
     data = source.data if isinstance(source, ArraySource) else None
     return lint.Subject(
         model,

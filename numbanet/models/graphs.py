@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 import numpy as np
 
 from numbanet import ops
 from numbanet.autodiff import differentiate
+from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
 from numbanet.layers.layer import activity_penalties
 from numbanet.layers.module import Constraint, Regularizer
 from numbanet.models.objective import Batch, Objective
-from numbanet.ops.leaf import input_value, variable_value
+from numbanet.ops.leaf import CONSTANT, input_value, variable_value
 from numbanet.optimizers import Optimizer
 from numbanet.passes.inference import inference
 from numbanet.state.flat import FlatState
@@ -92,6 +95,10 @@ def training_graph(
 ) -> Graph:
     """One training step: batch, forward, loss, gradients, optimizer, metrics."""
     forward = _forward(model, objective, counters, data, batch_size)
+    if forward.outputs["loss"].node.op is CONSTANT:
+        raise ArgumentError(
+            "there is nothing to train for: no output has a loss", mend="compile(loss=...)"
+        )
     graph, leaves = link(forward, seed=counters.seed, step=optimizer.iterations)
     parameters = [leaves.of(variable) for variable in state.segments]
     gradients = differentiate([graph.outputs["loss"]], parameters)
@@ -146,16 +153,15 @@ def _forward(
     with activity_penalties() as penalties:
         values = Batch(targets, model.record_on(inputs), weights)
     losses = objective.losses(values)
-    loss = objective.loss(losses)
-    for penalty in (*penalties, *_penalties(model)):
-        loss = loss + penalty
+    terms = [*objective.weighted(losses), *penalties, *weight_penalties(model)]
+    loss = reduce(add, terms) if terms else ops.constant(0.0)
     parts = objective.totals(loss, losses, values, batch_size)
     totals = [variable_value(total) for total in counters.totals(parts)]
     updates = [Update(a, a + b) for a, b in zip(totals, parts, strict=True)]
     return Graph(tuple(leaves), {"loss": loss}, (*updates, Update(start, start + batch_size)))
 
 
-def _penalties(model: Recorder) -> list[Value]:
+def weight_penalties(model: Recorder) -> list[Value]:
     """What regularizers add to the loss for the parameters that are trained."""
     regularizers = model.regularizers()
     trained = dict.fromkeys(model.trainable_variables().values())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import islice
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -22,18 +21,32 @@ from numbanet.losses import Loss, LossLike
 from numbanet.metrics import Metric, MetricLike
 from numbanet.models.names import free_name
 
-LossSpec = LossLike | Sequence[LossLike] | Mapping[str, LossLike]
+LossSpec = LossLike | None | Sequence[LossLike | None] | Mapping[str, LossLike | None]
 MetricSpec = Sequence[Any] | Mapping[str, MetricLike | Sequence[MetricLike]]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The loss of one output, its weight in the sum, and the output's metrics."""
+    """The loss of one output, if it has one, its weight in the sum, and its metrics."""
 
-    loss: Loss
+    loss: Loss | None
     weight: float
     metrics: tuple[Metric, ...]
     weighted_metrics: tuple[Metric, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it needs no targets: it has neither a loss nor metrics."""
+        return self.loss is None and not (self.metrics or self.weighted_metrics)
+
+    def target_type(self, prediction: TensorType) -> TensorType:
+        """The type of the targets that go with predictions of this type."""
+        return prediction if self.loss is None else self.loss.target_type(prediction)
+
+    def prepare(self, y: Any, prediction: TensorType, name: str) -> np.ndarray:
+        """Targets as a checked array: by the loss, else by the first metric."""
+        judge = self.loss or next(iter((*self.metrics, *self.weighted_metrics)))
+        return judge.prepare(y, prediction, name)
 
 
 @dataclass(frozen=True)
@@ -48,38 +61,60 @@ class Meter:
 
 @dataclass(frozen=True)
 class Objective:
-    """Goals by output.
+    """Goals by output: of all outputs that have a loss or metrics.
 
-    A step adds up `totals`: the whole loss, with several outputs each one's loss, the weights
-    of the outputs that have them, and then the totals of the meters in order. `results` makes
-    named numbers of the sums.
+    A step adds up `totals`: the whole loss, of several losses each one, the weights of the
+    outputs that have them, and then the totals of the meters in order. `results` makes named
+    numbers of the sums.
+
+    Attributes
+    ----------
+    goals : dict of str to Goal
+    has_several_outputs : bool
+        Whether metrics are called after their outputs, too.
     """
 
     goals: Mapping[str, Goal]
+    has_several_outputs: bool
+
+    @cached_property
+    def terms(self) -> dict[str, Loss]:
+        """The losses by output, for those that have one."""
+        return {name: goal.loss for name, goal in self.goals.items() if goal.loss is not None}
 
     def target_types(self, predictions: Mapping[str, TensorType]) -> dict[str, TensorType]:
         """Types of the targets that go with predictions of these types."""
-        return {
-            name: goal.loss.target_type(predictions[name]) for name, goal in self.goals.items()
-        }
+        return {name: goal.target_type(predictions[name]) for name, goal in self.goals.items()}
 
     def prepare(self, y: Any, predictions: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
         """Targets as checked arrays; raises DataError."""
         return {
-            name: self.goals[name].loss.prepare(
+            name: self.goals[name].prepare(
                 part,
                 predictions[name],
-                "targets" if len(self.goals) == 1 else f"targets {name!r}",
+                f"targets {name!r}" if self.has_several_outputs else "targets",
             )
-            for name, part in by_name(y, list(self.goals), "targets").items()
+            for name, part in self._targets(y, list(predictions)).items()
         }
 
+    def _targets(self, y: Any, outputs: list[str]) -> dict[str, Any]:
+        """What was given for each goal; that of other outputs is not looked at."""
+        idle = [name for name in outputs if name not in self.goals]
+        if not self.goals:
+            return {}
+        if isinstance(y, Mapping):
+            y = {name: part for name, part in y.items() if name not in idle}
+        elif idle and isinstance(y, list | tuple) and len(y) == len(outputs):
+            y = dict(zip(outputs, y, strict=True))
+            return {name: y[name] for name in self.goals}
+        return by_name(y, list(self.goals), "targets")
+
     def losses(self, batch: Batch) -> dict[str, Value]:
-        """The loss of each output, a scalar."""
+        """The loss of each output that has one, a scalar."""
         found = {}
-        for name, goal in self.goals.items():
+        for name, term in self.terms.items():
             weight = batch.weights.get(name)
-            loss = goal.loss(batch.targets[name], batch.predictions[name], weight)
+            loss = term(batch.targets[name], batch.predictions[name], weight)
             if loss.rank:
                 raise ArgumentError(
                     f"the loss of output {name!r} is one number in training",
@@ -89,22 +124,20 @@ class Objective:
             found[name] = loss
         return found
 
-    def loss(self, losses: Mapping[str, Value]) -> Value:
-        """The weighted sum of the outputs' losses, a scalar."""
-        terms = [
-            losses[name] if goal.weight == 1 else losses[name] * goal.weight
-            for name, goal in self.goals.items()
+    def weighted(self, losses: Mapping[str, Value]) -> list[Value]:
+        """What the outputs' losses add to the whole."""
+        weights = {name: self.goals[name].weight for name in losses}
+        return [
+            loss if weights[name] == 1 else loss * weights[name]
+            for name, loss in losses.items()
         ]
-        if not terms:
-            raise ArgumentError("an objective has at least one output")
-        return reduce(add, terms)
 
     def totals(
         self, loss: Value, losses: Mapping[str, Value], batch: Batch, samples: int
     ) -> list[Value]:
         """What a batch of ``samples`` adds to the sums, in the loss's dtype."""
         found = [loss * float(samples)]
-        if len(self.goals) > 1:
+        if len(losses) > 1:
             found += [each * float(samples) for each in losses.values()]
         found += [ops.sum(batch.weights[name]) for name in self._weighed(batch.weights)]
         for meter in self.meters:
@@ -124,8 +157,8 @@ class Objective:
         """
         remaining = iter(sums)
         found: dict[str, Any] = {"loss": float(next(remaining)) / samples}
-        if len(self.goals) > 1:
-            for name in self.goals:
+        if len(self.terms) > 1:
+            for name in self.terms:
                 found[f"{name}_loss"] = float(next(remaining)) / samples
         seen = {name: float(next(remaining)) for name in self._weighed(weights)}
         for meter in self.meters:
@@ -138,7 +171,7 @@ class Objective:
     def meters(self) -> tuple[Meter, ...]:
         """The metrics of all outputs: of one output as they were given, of several by name, so
         that a list of results means what Keras's does."""
-        several = len(self.goals) > 1
+        several = self.has_several_outputs
         found: dict[str, Meter] = {}
         for is_weighted in (False, True):
             for output, goal in self.goals.items():
@@ -177,35 +210,36 @@ def make_objective(
 ) -> Objective:
     """The objective of a model with these outputs, out of what ``compile`` was given."""
     losses = {
-        name: loss_names.get(each) for name, each in _spread("loss", loss, outputs).items()
+        name: None if each is None else loss_names.get(each)
+        for name, each in _spread("loss", loss, outputs, missing=None).items()
     }
     chosen = _metrics("metrics", metrics, outputs)
     weighted = _metrics("weighted_metrics", weighted_metrics, outputs)
-    factors = _spread("loss_weights", 1.0 if weights is None else weights, outputs)
+    factors = _spread("loss_weights", 1.0 if weights is None else weights, outputs, 1.0)
+    goals = {
+        name: Goal(losses[name], float(factors[name]), chosen[name], weighted[name])
+        for name in outputs
+    }
     return Objective(
-        {
-            name: Goal(losses[name], float(factors[name]), chosen[name], weighted[name])
-            for name in outputs
-        }
+        {name: goal for name, goal in goals.items() if not goal.is_empty}, len(outputs) > 1
     )
 
 
 def check_names(loss: LossSpec, metrics: MetricSpec | None) -> None:
     """Raise ArgumentError for a name that is unknown whatever the outputs will be."""
     for each in flatten(loss):
-        loss_names.get(each)
+        if each is not None:
+            loss_names.get(each)
     for each in flatten(metrics or ()):
         metric_names.get(each)
 
 
-def _spread(what: str, given: Any, outputs: Sequence[str]) -> dict[str, Any]:
-    """One thing for each output: one for all, a list in order, or a mapping by name."""
+def _spread(what: str, given: Any, outputs: Sequence[str], missing: Any) -> dict[str, Any]:
+    """One thing for each output: one for all, a list in order, or a mapping by name, which
+    may leave some out."""
     if isinstance(given, Mapping):
         _check_names(what, given, outputs)
-        missing = [name for name in outputs if name not in given]
-        if missing:
-            raise ArgumentError(f"{what}: nothing for output {missing[0]!r}", got=repr(given))
-        return dict(given)
+        return {**dict.fromkeys(outputs, missing), **given}
     if isinstance(given, list | tuple):
         if len(given) != len(outputs):
             raise ArgumentError(
@@ -224,7 +258,7 @@ def _metrics(
     if given is None:
         given = ()
     if not isinstance(given, Mapping) and any(isinstance(each, list | tuple) for each in given):
-        given = _spread(what, given, outputs)
+        given = _spread(what, given, outputs, ())
     if isinstance(given, Mapping):
         _check_names(what, given, outputs)
         return {name: _metric_list(given.get(name, ())) for name in outputs}

@@ -87,7 +87,8 @@ class Trainable(Structured):
         optimizer : str or Optimizer
         loss : str, Loss or function, or a list or dict of them
             One for each output; a single one serves all. A function takes values
-            ``(y_true, y_pred)`` and returns values.
+            ``(y_true, y_pred)`` and returns values. Outputs with None, or that a dict leaves
+            out, are not trained for, and need targets only for their metrics.
         metrics : list, or dict or list of lists by output
             Names such as ``"accuracy"``, `Metric` or `Loss` objects, or functions of values.
         loss_weights : list or dict of float, optional
@@ -110,8 +111,6 @@ class Trainable(Structured):
         DeviceError
             If the device cannot be used.
         """
-        if loss is None:
-            raise ArgumentError("compile() needs a loss", mend="For example loss='mse'")
         compiled = Compiled(
             optimizers.get(optimizer),
             loss,

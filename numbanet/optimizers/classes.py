@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numbanet.errors import ArgumentError
-from numbanet.optimizers.optimizer import Extras, Optimizer, Options
+from numbanet.optimizers.optimizer import Extras, Optimizer, Options, Rate
 from numbanet.optimizers.rules import (
     AdadeltaRule,
     AdagradRule,
@@ -18,25 +18,21 @@ from numbanet.optimizers.rules import (
     RMSpropRule,
     SGDRule,
 )
-from numbanet.optimizers.schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-Rate = float | LearningRateSchedule
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum.
 
-    ``v = momentum * v + g; p = p - learning_rate * v``, with Nesterov's variant
-    ``p = p - learning_rate * (g + momentum * v)`` (Sutskever et al., 2013). The learning rate
-    is applied when a parameter moves, as in PyTorch, and not when the velocity is built, as in
-    Keras: the two agree while the rate is constant, and a schedule acts at once in this form.
+    ``v = momentum * v + learning_rate * g; p = p - v``, with Nesterov's variant
+    ``p = p - (learning_rate * g + momentum * v)`` (Sutskever et al., 2013). PyTorch's form, in
+    `numbanet.optim`, applies the rate to the velocity: the two differ while the rate changes.
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     momentum : float
         In [0, 1].
     nesterov : bool
@@ -53,7 +49,7 @@ class SGD(Optimizer):
     ) -> None:
         if nesterov and not momentum:
             raise ArgumentError("nesterov needs a momentum", got=repr(momentum))
-        rule = SGDRule(has_momentum=bool(momentum), nesterov=nesterov)
+        rule = SGDRule(has_momentum=bool(momentum), nesterov=nesterov, rate_in_velocity=True)
         super().__init__(rule, learning_rate, {"momentum": momentum}, **options)
 
 
@@ -62,7 +58,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     beta_1, beta_2 : float
         Decay of the two moments, in [0, 1).
     epsilon : float
@@ -93,7 +89,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     weight_decay : float
         Parameters shrink by ``learning_rate * weight_decay`` a step.
     beta_1, beta_2, epsilon, amsgrad
@@ -128,7 +124,7 @@ class Adamax(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     beta_1, beta_2 : float
         Decay of the moment and of the norm, in [0, 1).
     epsilon : float
@@ -154,7 +150,7 @@ class Nadam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     beta_1, beta_2 : float
         Decay of the two moments, in [0, 1).
     epsilon : float
@@ -182,7 +178,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     rho : float
         Decay of the average of squared gradients.
     momentum : float
@@ -219,7 +215,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     initial_accumulator_value : float
         Of the sum of squared gradients.
     epsilon : float
@@ -244,7 +240,7 @@ class Adadelta(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
         1.0 gives the paper's form.
     rho : float
         Decay of the averages of squared gradients and squared steps.
@@ -271,7 +267,7 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     beta_1 : float
         Decay of the average whose sign is taken, in (0, 1).
     beta_2 : float
@@ -299,7 +295,7 @@ class Muon(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
     adam_beta_1, adam_beta_2, epsilon, adam_weight_decay : float
         AdamW's; see `AdamW`.
     weight_decay : float

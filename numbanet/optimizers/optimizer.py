@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypedDict
 
@@ -37,6 +37,8 @@ RANGES: Mapping[str, Range] = {
     "ema_momentum": FRACTION,
 }
 
+Rate = float | LearningRateSchedule | Callable[[], float]
+
 ACCUMULATOR = Slot("gradient_accumulator")
 AVERAGE = Slot("average")
 
@@ -67,7 +69,8 @@ class Optimizer(Configured):
     Parameters
     ----------
     rule : Rule
-    learning_rate : float or LearningRateSchedule
+    learning_rate : float, LearningRateSchedule or callable
+        A function without arguments is called before each step, so that steps run one by one.
     numbers : dict of str to float
         The rule's other hyperparameters.
     weight_decay : float, optional
@@ -102,7 +105,7 @@ class Optimizer(Configured):
     def __init__(
         self,
         rule: Rule,
-        learning_rate: float | LearningRateSchedule,
+        learning_rate: Rate,
         numbers: Mapping[str, float] | None = None,
         *,
         weight_decay: float | None = None,
@@ -139,10 +142,15 @@ class Optimizer(Configured):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.name = name or type(self).__name__.lower()
         self.iterations = Variable(np.int64(0), "optimizer/iterations")
-        self.schedule = (
-            learning_rate if isinstance(learning_rate, LearningRateSchedule) else None
-        )
-        number = 0.0 if isinstance(learning_rate, LearningRateSchedule) else learning_rate
+        self.schedule: LearningRateSchedule | None = None
+        self._function: Callable[[], float] | None = None
+        number = 0.0
+        if isinstance(learning_rate, LearningRateSchedule):
+            self.schedule = learning_rate
+        elif callable(learning_rate):
+            self._function = learning_rate
+        else:
+            number = learning_rate
         self.rate = Variable(_checked_rate(number), "optimizer/learning_rate")
 
     @property
@@ -151,6 +159,8 @@ class Optimizer(Configured):
 
         That of a schedule is read only.
         """
+        if self._function is not None:
+            return float(self._function())
         if self.schedule is None:
             return float(self.rate.numpy())
         return float(self.schedule(int(self.iterations.numpy())))  # type: ignore[arg-type]
@@ -163,7 +173,18 @@ class Optimizer(Configured):
                 got=repr(number),
                 mend="Give the optimizer a number for a learning rate that is set",
             )
+        self._function = None
         self.rate.assign(_checked_rate(number))
+
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether it has to be told of each step: a function is asked for the learning rate."""
+        return self._function is not None
+
+    def prepare(self) -> None:
+        """Told before a step, or before several if it is not stepwise."""
+        if self._function is not None:
+            self.rate.assign(_checked_rate(self._function()))
 
     # What a training step records.
 
@@ -174,7 +195,9 @@ class Optimizer(Configured):
             slots.append(ACCUMULATOR)
         if self.use_ema:
             slots.append(AVERAGE)
-        numbers = {**self.numbers, "learning_rate": self.learning_rate}
+        numbers = dict(self.numbers)
+        if any(slot.initial == "learning_rate" for slot in slots):
+            numbers["learning_rate"] = self.learning_rate  # which may be a function to call
         return create_slots(slots, state, numbers)
 
     def updates(
@@ -294,10 +317,6 @@ def _clip_norm(gradient: Value, most: float) -> Value:
 
 
 def _checked_rate(number: float) -> np.float64:
-    if callable(number):
-        raise NotImplementedError(
-            "learning_rate: a function is not supported; subclass LearningRateSchedule"
-        )
     check({"learning_rate": number}, RANGES)
     return np.float64(number)
 

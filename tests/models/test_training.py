@@ -242,6 +242,39 @@ def test_several_outputs_have_losses_weights_and_metrics() -> None:
     assert model.fit(X, [TARGET, Y], verbose=0).history["b_accuracy"]
 
 
+def test_outputs_without_a_loss_need_no_targets() -> None:
+    x = Input((4,))
+    heads = {"a": Dense(2), "b": Dense(3, trainable=False), "c": Dense(1, trainable=False)}
+    model = Model(x, {name: head(x) for name, head in heads.items()})
+    start = model.get_weights()
+    column = TARGET[:, :1]
+    for loss, y in (
+        ({"a": "mse"}, {"a": TARGET, "c": column}),
+        (["mse", None, None], [TARGET, None, column]),
+        ({"a": "mse", "b": None, "c": None}, [TARGET, column]),
+    ):
+        model.set_weights(start)
+        model.compile(SGD(0.1), loss, metrics={"c": ["mae"]}, device=ReferenceDevice())
+        history = model.fit(X, y, verbose=0).history
+        assert list(history) == ["loss", "c_mae"]
+        found = model.predict(X)
+        plain = np.abs(found["c"] - column).mean()
+        assert model.evaluate(X, y)[1] == pytest.approx(plain, rel=1e-5)
+        np.testing.assert_array_equal(model.get_weights()[2], start[2])
+        assert (model.get_weights()[0] != start[0]).all()
+    with pytest.raises(DataError, match="number of arrays"):
+        model.fit(X, [TARGET], verbose=0)
+
+
+def test_a_model_without_a_loss_is_regularized_and_measured() -> None:
+    model = Sequential([Input((4,)), Dense(2, use_bias=False, kernel_regularizer="l2")])
+    kernel = model.get_weights()[0]
+    model.compile(SGD(0.5), metrics=["mse"], device=ReferenceDevice())
+    found = model.fit(X, TARGET, verbose=0).history
+    assert found["loss"][0] == pytest.approx(0.01 * (kernel**2).sum(), rel=1e-5)
+    np.testing.assert_allclose(model.get_weights()[0], 0.99 * kernel, rtol=1e-5)
+
+
 def test_several_inputs() -> None:
     a, b = Input((4,), name="a"), Input((4,), name="b")
     model = Model([a, b], Dense(1)(Concatenate()([a, b])))
@@ -261,7 +294,7 @@ def test_shapes_come_from_the_first_data() -> None:
 def test_ids_are_checked_before_they_index() -> None:
     ids = RNG.integers(5, size=(6, 3))
     model = Sequential([Embedding(5, 2), Flatten(), Dense(1)])
-    model.compile(SGD(0.5), "mse", device=ReferenceDevice())
+    model.compile(SGD(0.05), "mse", device=ReferenceDevice())
     before = model.fit(ids, np.ones(6), epochs=3, verbose=0).history["loss"]
     assert before[-1] < before[0]
     weights = model.get_weights()
@@ -344,8 +377,9 @@ def test_bad_arguments() -> None:
         model.fit(X, Y, validation_split=0.5, validation_data=(X, Y), verbose=0)
     with pytest.raises(ArgumentError, match="compile"):
         Sequential([Input((4,)), Dense(1)]).fit(X, Y)
-    with pytest.raises(ArgumentError, match="needs a loss"):
-        model.compile("sgd")
+    model.compile("sgd")
+    with pytest.raises(ArgumentError, match="no output has a loss"):
+        model.fit(X, Y, verbose=0)
     with pytest.raises(ArgumentError, match="no output 'z'"):
         model.compile("sgd", {"z": "mse"})
 

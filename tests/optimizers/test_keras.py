@@ -141,14 +141,21 @@ def test_schedules(name: str, arguments: dict[str, Any]) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["ExponentialDecay", "CosineDecay"])
-@pytest.mark.parametrize("options", [{}, {"gradient_accumulation_steps": 2}])
-def test_steps_on_a_schedule(name: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "optimizer", "options"),
+    [
+        ("ExponentialDecay", "Adam", {}),
+        ("CosineDecay", "Adam", {"gradient_accumulation_steps": 2}),
+        ("ExponentialDecay", "SGD", {"momentum": 0.8}),
+        ("CosineDecay", "SGD", {"momentum": 0.8, "nesterov": True}),
+    ],
+)
+def test_steps_on_a_schedule(name: str, optimizer: str, options: dict[str, Any]) -> None:
     (arguments,) = [each for key, each in SCHEDULES if key == name][:1]
     ours, theirs = pair(name, arguments)
     compare(
-        "Adam",
+        optimizer,
         {"learning_rate": ours, **options},
-        keras.optimizers.Adam(learning_rate=theirs, **options),
+        getattr(keras.optimizers, optimizer)(learning_rate=theirs, **options),
         steps=8,
     )

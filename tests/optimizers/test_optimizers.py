@@ -37,12 +37,12 @@ def test_plain_descent() -> None:
     np.testing.assert_allclose(trajectory(SGD(0.1)), expected, rtol=1e-12)
 
 
-def test_momentum_is_scaled_when_parameters_move() -> None:
+def test_the_rate_scales_what_enters_the_velocity() -> None:
     schedule = PiecewiseConstantDecay([3], [0.5, 0.125])
     expected, p, velocity = [], START, np.zeros(7)
     for step, gradient in enumerate(GRADIENTS):
-        velocity = 0.9 * velocity + gradient
-        p = p - (0.5 if step <= 3 else 0.125) * velocity
+        velocity = 0.9 * velocity + (0.5 if step <= 3 else 0.125) * gradient
+        p = p - velocity
         expected.append(p)
     np.testing.assert_allclose(trajectory(SGD(schedule, 0.9)), expected, rtol=1e-12)
 
@@ -109,6 +109,22 @@ def test_a_schedule_is_read_and_not_written() -> None:
         optimizer.learning_rate = 0.1
 
 
+def test_a_function_is_asked_before_each_step() -> None:
+    rates = iter([0.5, 0.25, 0.125, 1.0])
+    model = nb.Sequential([nb.Input((1,)), Dense(1, kernel_initializer="ones", use_bias=False)])
+    model.compile(SGD(lambda: next(rates)), lambda y, x: x, device="cpu")
+    x = np.ones((6, 1), np.float32)
+    model.fit(x, x, batch_size=2, verbose=0)
+    assert model.get_weights()[0] == 1 - (0.5 + 0.25 + 0.125)
+    assert next(rates) == 1.0
+    model.optimizer.learning_rate = 2.0
+    model.train_on_batch(x, x)
+    assert model.get_weights()[0] == 1 - 0.875 - 2
+    model.compile(SGD(lambda: -1.0), "mse", device="cpu")
+    with pytest.raises(ArgumentError, match="learning_rate"):
+        model.train_on_batch(x, x)
+
+
 def test_restarts_are_not_late() -> None:
     # In floating point log(3 ** 5) / log(3) is less than 5.
     schedule = CosineDecayRestarts(1.0, first_decay_steps=2, t_mul=3.0)
@@ -156,8 +172,6 @@ def test_wrong_arguments(make: Callable[[], object]) -> None:
 def test_what_is_not_supported_is_named() -> None:
     with pytest.raises(NotImplementedError, match="loss_scale_factor"):
         SGD(0.1, loss_scale_factor=2.0)
-    with pytest.raises(NotImplementedError, match="learning_rate"):
-        SGD(lambda: 0.1)  # type: ignore[arg-type]
 
 
 TRAINED: list[tuple[str, dict[str, Any]]] = [

@@ -14,12 +14,15 @@ class SGDRule(Rule):
     """Gradient descent with momentum: ``v = momentum * v + (1 - dampening) * g``.
 
     Numbers: ``learning_rate``, ``momentum``, ``dampening``. The first step is not dampened.
-    Nesterov's variant moves along ``g + momentum * v`` (Sutskever et al., 2013).
+    Nesterov's variant moves along ``g + momentum * v`` (Sutskever et al., 2013). With
+    ``rate_in_velocity`` the learning rate scales what enters the velocity and not what leaves
+    it: the two differ while the rate changes.
     """
 
     has_momentum: bool = False
     has_dampening: bool = False
     nesterov: bool = False
+    rate_in_velocity: bool = False
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -32,9 +35,12 @@ class SGDRule(Rule):
         if not self.has_momentum:
             return parameter - rate * gradient, {}
         momentum = hyper.cast(hyper["momentum"])
+        if self.rate_in_velocity:
+            gradient, rate = rate * gradient, None
         velocity = momentum * slots["velocity"] + self._dampened(gradient, hyper)
         direction = gradient + momentum * velocity if self.nesterov else velocity
-        return parameter - rate * direction, {"velocity": velocity}
+        step = direction if rate is None else rate * direction
+        return parameter - step, {"velocity": velocity}
 
     def _dampened(self, gradient: Value, hyper: Hyper) -> Value:
         if not self.has_dampening:
