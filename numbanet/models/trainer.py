@@ -15,7 +15,7 @@ from numbanet.errors import DataError
 from numbanet.ir import Graph, TensorType, Variable
 from numbanet.models import graphs
 from numbanet.models.data import ArraySource, DataSet, Piece
-from numbanet.models.graphs import ORDER, Counters, DataTypes
+from numbanet.models.graphs import Counters, DataTypes
 from numbanet.models.objective import Objective
 from numbanet.ops.leaf import variable_of
 from numbanet.optimizers import Optimizer
@@ -184,11 +184,15 @@ class Trainer:
         piece: Piece,
         watcher: Watcher,
     ) -> None:
+        if not (piece.is_whole or self._has_room(piece.data)):
+            for batch in piece.batches():
+                if not watcher.is_over:
+                    self._run(kind, make, batch, watcher)
+            return
         loaded = self._load(kind, make, piece.data, piece.size)
         self._join(loaded.totals, frozenset(piece.data.weights))
         self.counters.start.assign(piece.start)
-        piece.data.bind(loaded.executable)
-        loaded.executable.bind(ORDER, piece.order)
+        piece.bind(loaded.executable, self.device)
         is_stepwise = watcher.is_stepwise or self.optimizer.is_stepwise
         chunk, left = 1, piece.steps
         while left and not watcher.is_over:
@@ -204,6 +208,13 @@ class Trainer:
             # A device may run on after run() returned; whoever looks has waited for it.
             if not is_stepwise and time.perf_counter() - began < CHUNK_SECONDS / 2:
                 chunk *= 2
+
+    def _has_room(self, data: DataSet) -> bool:
+        """Whether the data are on the device, or may be put there once others have gone."""
+        if not data.is_on(self.device):
+            for loaded in self._loaded.values():
+                loaded.executable.unbind()
+        return data.is_on(self.device) or self.device.has_room(data.nbytes)
 
     def _join(self, totals: tuple[Variable, ...], weights: frozenset[str]) -> None:
         """Go on with the pass's totals, or start with these."""
