@@ -167,6 +167,7 @@ from numbanet.nn.shape import (
 )
 from numbanet.nn.sparse import (
     Embedding,
+    EmbeddingBag,
 )
 from numbanet.nn.transformer import (
     Transformer,
@@ -218,6 +219,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

@@ -117,3 +117,61 @@ def test_one_hot_counts_the_classes():
     np.testing.assert_array_equal(codes, theirs.one_hot(torch.tensor(ids)).numpy())
     with pytest.raises(ArgumentError):
         ours.one_hot(Tensor.wrap(np.zeros(0, np.int64)))
+
+
+BAG_IDS = np.array([2, 6, 2, 0, 5])
+OFFSETS = np.array([0, 3, 3])
+BAGS = [
+    # name, module's arguments, ids, arguments of the call
+    ("nn.EmbeddingBag", {"mode": "sum"}, BAG_IDS, (OFFSETS,)),
+    ("nn.EmbeddingBag", {"padding_idx": 2}, BAG_IDS, (OFFSETS,)),
+    ("nn.EmbeddingBag", {"mode": "max"}, BAG_IDS, (OFFSETS,)),
+    (
+        "nn.EmbeddingBag",
+        {"mode": "max", "padding_idx": -1, "include_last_offset": True},
+        BAG_IDS,
+        (np.array([0, 1, 2, 5]),),
+    ),
+    ("nn.EmbeddingBag", {"mode": "max", "padding_idx": 6}, BAG_IDS.reshape(1, 5), ()),
+    ("nn.EmbeddingBag", {}, np.array([[1, 1], [2, 3]]), ()),
+    ("nn.EmbeddingBag", {"padding_idx": 0}, np.array([[1, 0], [0, 0]]), ()),
+    (
+        "nn.EmbeddingBag",
+        {"mode": "sum"},
+        BAG_IDS,
+        (OFFSETS, np.array([0.5, -1.0, 2.0, 0.0, 1.5])),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "kwargs", "ids", "others"), BAGS)
+def test_bags(name, kwargs, ids, others):
+    alike((name, (7, 3), kwargs, ()))
+    compare(*both(name, (7, 3), kwargs), [ids, *others], fixed=(0, 1))
+
+
+def test_bags_of_a_given_table():
+    table = np.random.default_rng(0).normal(size=(5, 2))
+    mine = nn.EmbeddingBag.from_pretrained(Tensor.wrap(table), mode="sum")
+    peer = torch.nn.EmbeddingBag.from_pretrained(torch.tensor(table), mode="sum")
+    assert repr(mine) == repr(peer)
+    assert not mine.weight.requires_grad
+    compare(mine, peer, [np.array([[1, 4]])], "float64")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        (([1, 2], [1]), DataError, "offsets"),
+        (([1, 2], [0, 3]), DataError, "offsets"),
+        (([1, 2], [0, 2, 1]), DataError, "offsets"),
+        (([1, 2], None), ArgumentError, "offsets"),
+        (([[1, 2]], [0]), ArgumentError, "offsets"),
+        (([[7]], None), DataError, "looks up"),
+        (([[1]], None, [[1.0]]), ArgumentError, "per_sample_weights"),
+    ],
+)
+def test_bags_that_are_none(arguments, kind, text):
+    given = (None if each is None else Tensor.wrap(np.array(each)) for each in arguments)
+    with pytest.raises(kind, match=text):
+        nn.EmbeddingBag(7, 3)(*given)

@@ -119,7 +119,7 @@ from numbanet.nn.functional.recurrent import (
     rnn_relu_cell,
     rnn_tanh_cell,
 )
-from numbanet.nn.functional.sparse import embedding, one_hot
+from numbanet.nn.functional.sparse import embedding, embedding_bag, one_hot
 from numbanet.tensors.functions.transcendental import sigmoid, tanh
 
 __all__ = [
@@ -151,6 +151,7 @@ __all__ = [
     "elu",
     "elu_",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "gaussian_nll_loss",
