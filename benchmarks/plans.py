@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -25,9 +26,14 @@ class Drawing(Device):
         if name == "cpu":
             from numbanet.kernels.cpu import LOWERINGS
             from numbanet.runtime.cpu.memory import ALIGNMENT
+
+            self._grouped = super().join
         else:
             from numbanet.kernels.cuda import LOWERINGS
+            from numbanet.kernels.cuda.group import grouped
             from numbanet.runtime.cuda.memory import ALIGNMENT
+
+            self._grouped = grouped
         self.name = name
         self.alignment = ALIGNMENT
         self.native = frozenset(LOWERINGS)
@@ -35,6 +41,9 @@ class Drawing(Device):
 
     def lower(self, node: Node) -> tuple[Call, ...]:
         return self._lowerings[node.op.name](node)
+
+    def join(self, calls: Sequence[Call]) -> Call | None:
+        return self._grouped(calls)
 
     def load(self, program: Program) -> Executable:
         raise DeviceError("programs are only planned here")

@@ -48,10 +48,13 @@ class Options:
         Names of the optional passes that run; all by default.
     reuse_memory : bool
         Whether values that never live at once share memory.
+    join_launches : bool
+        Whether independent calls become one launch, where the device can do that.
     """
 
     passes: frozenset[str] = frozenset(name for name, _ in PASSES)
     reuse_memory: bool = True
+    join_launches: bool = True
 
     def __post_init__(self) -> None:
         unknown = self.passes - {name for name, _ in PASSES}
@@ -83,6 +86,7 @@ def compile_program(
         optimise(bind(graph, types or {}), device.native, options),
         device.lower,
         device.alignment,
+        join=device.join if options.join_launches else None,
         reuse_memory=options.reuse_memory,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -33,3 +33,10 @@ def at_path(path: str) -> Iterator[str]:
         yield path
     finally:
         _PATH.reset(token)
+
+
+def common_path(paths: Iterable[str]) -> str:
+    """The layers that something made of several belongs to; three at most are named."""
+    layers = (layer for path in paths for layer in path.split("+") if layer)
+    found = list(dict.fromkeys(layers))
+    return "+".join(found[:3]) + ("+.." if len(found) > 3 else "")

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from numbanet.ir import Graph, Node, Update, Value
+from numbanet.ir.scope import common_path
 from numbanet.ops.expression import Expression, Step, number_step
 from numbanet.ops.fused import FUSED, Access, FusedAttrs, contiguous, fused_form
 from numbanet.passes.access import compose
@@ -246,7 +247,7 @@ class _Rebuild:
         accesses = tuple(access for _, access in writer.inputs)
         attrs = FusedAttrs(expression, first.shape, accesses, first.reduction)
         inputs = tuple(value for value, _ in writer.inputs)
-        return _Unit(attrs, inputs, outputs, _common_path(members))
+        return _Unit(attrs, inputs, outputs, common_path(member.path for member in members))
 
     def _is_wanted(self, value: Value, members: tuple[Node, ...]) -> bool:
         """Whether anybody outside of the new node reads ``value``."""
@@ -254,9 +255,3 @@ class _Rebuild:
             return True
         inside = set(members)
         return any(reader not in inside for reader in self.graph.consumers[value])
-
-
-def _common_path(members: tuple[Node, ...]) -> str:
-    """The layers that a fused node belongs to; three at most are named."""
-    paths = list(dict.fromkeys(member.path for member in members if member.path))
-    return "+".join(paths[:3]) + ("+.." if len(paths) > 3 else "")

@@ -2,17 +2,18 @@
 
 ::
 
-    materialise -> schedule -> lower -> place -> arrange -> Program
+    materialise -> schedule -> lower -> group -> place -> arrange -> Program
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from numbanet.ir import Graph, Node, Value
+from numbanet.ir.scope import common_path
 from numbanet.kernels.kernel import Call, Scratch
 from numbanet.ops.state import PACK
+from numbanet.plan.group import Join, Lowered, group
 from numbanet.plan.materialise import materialise
 from numbanet.plan.memory import Block, Layout, arrange, check
 from numbanet.plan.placement import Placement, late_updates, place, share_in_place
@@ -22,25 +23,26 @@ from numbanet.plan.schedule import Schedule, schedule
 Lower = Callable[[Node], tuple[Call, ...]]
 
 
-@dataclass(frozen=True)
-class Lowered:
-    """A call, and the node that it helps to compute."""
-
-    call: Call
-    node: Node
-
-
-def plan(graph: Graph, lower: Lower, alignment: int, *, reuse_memory: bool = True) -> Program:
+def plan(
+    graph: Graph,
+    lower: Lower,
+    alignment: int,
+    *,
+    join: Join | None = None,
+    reuse_memory: bool = True,
+) -> Program:
     """The program that computes ``graph``, whose ops ``lower`` all takes.
 
     Parameters
     ----------
     alignment : int
         Bytes; the address of every value in the arena is a multiple.
+    join : callable, optional
+        Makes one launch of several calls, see `numbanet.plan.group`.
     reuse_memory : bool
         Whether values that never live at once may share memory. Results are the same.
     """
-    graph, order, calls, placement = _scheduled(graph, lower)
+    graph, order, calls, placement = _scheduled(graph, lower, join)
     if reuse_memory:
         share_in_place([each.call for each in calls], placement)
     layout = arrange(placement.arena_blocks(), alignment, reuse=reuse_memory)
@@ -48,19 +50,23 @@ def plan(graph: Graph, lower: Lower, alignment: int, *, reuse_memory: bool = Tru
     return _program(graph, order, calls, placement, layout)
 
 
-def _scheduled(graph: Graph, lower: Lower) -> tuple[Graph, Schedule, list[Lowered], Placement]:
+def _scheduled(
+    graph: Graph, lower: Lower, join: Join | None
+) -> tuple[Graph, Schedule, list[Lowered], Placement]:
     """Schedule and place; where an update comes too early for its readers, copy and retry."""
     late: set[Value] = set()
     while True:
         ready = materialise(graph, late)
         order = schedule(ready)
         calls = [
-            Lowered(call, node)
+            Lowered(call, (node,))
             for node in order.nodes
             if not _is_memory_only(node)
             for call in lower(node)
             if call.tiles > 0
         ]
+        if join is not None:
+            calls = group(calls, ready, join)
         placement = place(ready, order, [each.call for each in calls])
         early = late_updates(ready, [each.call for each in calls], placement) - late
         if not early:
@@ -118,10 +124,10 @@ def _launch(
         kernel=call.kernel,
         arguments=tuple(arguments),
         tiles=call.tiles,
-        op=lowered.node.op.name,
-        path=lowered.node.path,
+        op="+".join(dict.fromkeys(node.op.name for node in lowered.nodes)),
+        path=common_path(node.path for node in lowered.nodes),
         nbytes=call.nbytes,
         flops=call.flops,
         writes=call.writes,
-        node=lowered.node,
+        nodes=lowered.nodes,
     )

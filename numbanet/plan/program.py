@@ -45,8 +45,8 @@ class Launch:
     """A kernel, where its arguments lie, and how much work it is.
 
     ``arguments`` line up with ``kernel.signature``: addresses for pointers, numbers for the
-    rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`. ``node`` is what the
-    launch helps to compute.
+    rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`. ``nodes`` are
+    what the launch helps to compute.
     """
 
     kernel: Kernel
@@ -57,7 +57,7 @@ class Launch:
     nbytes: int
     flops: int
     writes: tuple[int, ...] = ()
-    node: Node | None = None
+    nodes: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,12 @@ class Device(ABC):
     @abstractmethod
     def lower(self, node: Node) -> tuple[Call, ...]:
         """The calls that compute ``node``."""
+
+    def join(self, calls: Sequence[Call]) -> Call | None:
+        """One call that does the work of several, which do not depend on each other, in any
+        order; None if that is not worth it, as it never is where a call costs next to nothing.
+        """
+        return None
 
     @abstractmethod
     def load(self, program: Program) -> Executable:

@@ -62,8 +62,7 @@ class Explained:
         if self.limit is not None:
             parts.append(f"{self.limit[0]:.0%} of the {self.limit[1]} limit")
         lines = [f"launch {self.number}: {launch.kernel.name}, {', '.join(parts)}"]
-        if launch.node is not None:
-            lines.append(f"  computes {_line(launch.node)}")
+        lines += [f"  computes {_line(node)}" for node in launch.nodes]
         return "\n".join(lines)
 
 
@@ -155,13 +154,13 @@ def explain(
     trainer = model.trainer
     trainer.state.adopt()
     program = model.program(batch_size)
-    own = [(i, each) for i, each in enumerate(program.launches) if _is_of(name, each.path)]
+    own = [(i, each) for i, each in enumerate(program.launches) if _has_part_in(name, each)]
     device = trainer.device
     launches = tuple(Explained(i, each) for i, each in own)
     if is_measured and own:
         times, limits = measure(device, program), peaks(device)
         launches = tuple(_measured(i, each, times[i], limits) for i, each in own)
-    nodes = [each.node for _, each in own if each.node is not None]
+    nodes = [node for _, each in own for node in each.nodes]
     return Explanation(
         name,
         batch_size,
@@ -190,6 +189,11 @@ def _measured(number: int, launch: Launch, seconds: float, limits: Peaks) -> Exp
 def _known(model: Model, layer: str) -> str:
     model.get_layer(layer)  # refuses names that are not there
     return layer
+
+
+def _has_part_in(layer: str, launch: Launch) -> bool:
+    """Whether a launch works for a layer: a launch of several calls may work for many."""
+    return any(_is_of(layer, node.path) for node in launch.nodes)
 
 
 def _is_of(layer: str, path: str) -> bool:

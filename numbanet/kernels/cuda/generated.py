@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from numba import cuda, float32, float64, int32, int64, uint8, uint32, uint64
 
@@ -41,6 +41,38 @@ NAMESPACE: dict[str, Any] = {
 }
 
 
-def make_generated(text: str) -> Callable[..., None]:
-    """The function ``kernel`` that ``text`` defines."""
-    return compile_source(text, "kernel", NAMESPACE)
+class Source(Protocol):
+    """Text that calls functions of its own, beside those of `NAMESPACE`.
+
+    Attributes
+    ----------
+    text : str
+    is_heavy : bool
+        Whether a thread needs so many registers that few blocks fit a multiprocessor.
+    """
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def is_heavy(self) -> bool: ...
+
+    def functions(self) -> Mapping[str, Any]:
+        """Its own functions by name."""
+        ...
+
+
+Text = str | Source
+
+
+def make_generated(source: Text) -> Callable[..., None]:
+    """The function ``kernel`` that ``source`` defines."""
+    return compile_source(text_of(source), "kernel", NAMESPACE | functions_of(source))
+
+
+def text_of(source: Text) -> str:
+    return source if isinstance(source, str) else source.text
+
+
+def functions_of(source: Text) -> dict[str, Any]:
+    return {} if isinstance(source, str) else dict(source.functions())

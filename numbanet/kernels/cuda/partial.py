@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import Value
 from numbanet.kernels.cuda.generated import make_generated
-from numbanet.kernels.cuda.product import Epilogue, Product, make_product, write_product
+from numbanet.kernels.cuda.product import Epilogue, Product, write_product
 from numbanet.kernels.cuda.simulate import SIMULATED
 from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.cuda.tiling import Plan
@@ -98,7 +98,7 @@ def _product_call(
     numbers = (*work.sizes, plan.splits, plan.chunk, work.out.type.size)
     kernel = Kernel(
         name=f"{name}_{tiling.rows}x{tiling.columns}",
-        make=make_product,
+        make=make_generated,
         parameters=(write_product(product, tiling, real, epilogue),),
         signature=(*pointers, *("int32" for _ in numbers)),
         threads=tiling.threads,

@@ -12,18 +12,19 @@ index is the row of A or the column of B; k is the index that is summed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from numbanet.kernels.cuda.generated import NAMESPACE
 from numbanet.kernels.cuda.registers import QUAD, Tile, accumulate_for, fill_for, share_for
 from numbanet.kernels.cuda.tiling import Tiling
-from numbanet.kernels.source import compile_source, render
+from numbanet.kernels.source import render
 from numbanet.ops.expression import Expression
 
 PADDING = 4
 """Numbers between rows of a tile that is stored across: a warp's stores meet other banks."""
+_MANY_SUMS = 16
+"""Sums of a thread above which it has few registers to spare."""
 
 
 class Operand(Protocol):
@@ -141,15 +142,27 @@ class Epilogue:
 
 
 @dataclass(frozen=True)
-class Source:
+class ProductSource:
     """Text of a product's kernel, and the registers and shared memory that it speaks of."""
 
     text: str
     tile: Tile
     shared_rows: int
 
+    @property
+    def is_heavy(self) -> bool:
+        return self.tile.size > _MANY_SUMS
 
-def write_product(product: Product, tiling: Tiling, real: str, epilogue: Epilogue) -> Source:
+    def functions(self) -> dict[str, Any]:
+        functions = {"fill": fill_for(self.tile), "accumulate": accumulate_for(self.tile)}
+        for first in range(0, self.tile.tiling.thread_rows, self.shared_rows):
+            functions[f"share{first}"] = share_for(self.tile, first, self.shared_rows)
+        return functions
+
+
+def write_product(
+    product: Product, tiling: Tiling, real: str, epilogue: Epilogue
+) -> ProductSource:
     """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``.
 
     ``splits`` blocks share a tile's sums, ``chunk`` terms each (a multiple of the depth);
@@ -157,15 +170,7 @@ def write_product(product: Product, tiling: Tiling, real: str, epilogue: Epilogu
     """
     writer = _Writer(product, tiling, real, epilogue)
     text = "\n".join(writer.lines()) + "\n"
-    return Source(text, writer.tile, writer.shared_rows)
-
-
-def make_product(source: Source) -> Callable[..., None]:
-    """The function that ``source`` describes."""
-    functions = {"fill": fill_for(source.tile), "accumulate": accumulate_for(source.tile)}
-    for first in range(0, source.tile.tiling.thread_rows, source.shared_rows):
-        functions[f"share{first}"] = share_for(source.tile, first, source.shared_rows)
-    return compile_source(source.text, "kernel", NAMESPACE | functions)
+    return ProductSource(text, writer.tile, writer.shared_rows)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from numbanet.ir import Node, Variable
@@ -37,6 +39,9 @@ class CudaDevice(Device):
 
     def lower(self, node: Node) -> tuple[Call, ...]:
         return LOWERINGS[node.op.name](node)
+
+    def join(self, calls: Sequence[Call]) -> Call | None:
+        return grouped(calls)
 
     def load(self, program: Program) -> CudaExecutable:
         with self.driver:
