@@ -61,7 +61,9 @@ class Loss(Configured):
         """Bools: which of ``values`` count at all, the others being 0; None for every one."""
         return None
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Value | None = None
+    ) -> Any:
         """The reduced loss.
 
         Parameters
@@ -70,13 +72,22 @@ class Loss(Configured):
             Arrays are computed on the host, and an array is returned.
         sample_weight : Value or array_like, optional
             A factor for each sample, or for each of its values.
+        mask : Value, optional
+            Of symbolic predictions: bools of their leading axes. Where it is false values are
+            zeros that do not count, as if they were not there.
         """
         if is_symbolic(y_pred):
-            return self._reduced(y_true, y_pred, sample_weight)
+            return self._reduced(y_true, y_pred, sample_weight, mask)
         return on_host(self._reduced, self, y_true, y_pred, sample_weight)
 
-    def _reduced(self, y_true: Value, y_pred: Value, weight: Value | None) -> Value:
+    def _reduced(
+        self, y_true: Value, y_pred: Value, weight: Value | None, mask: Value | None = None
+    ) -> Value:
         values, counts = self.values(y_true, y_pred), self.counts(y_true)
+        if mask is not None and values.rank:
+            mask = alike(mask, values, self.name)
+            values = ops.where(mask, values, 0.0)
+            counts = mask if counts is None else ops.logical_and(counts, mask)
         if weight is not None:
             weight = spread(weight, values, self.name)
             values = values * weight
@@ -90,7 +101,7 @@ class Loss(Configured):
             return ops.sum(values) / ops.maximum(ops.sum(weight), EPSILON)
         if counts is None:
             return ops.mean(values)
-        number = ops.sum(ops.cast(counts, values.dtype))
+        number = ops.sum(ops.where(counts, ops.ones_like(values), 0.0))
         return ops.sum(values) / ops.maximum(number, 1.0)
 
     def target_type(self, prediction: TensorType) -> TensorType:
@@ -144,6 +155,12 @@ class FunctionLoss(Loss):
 
 
 def spread(weight: Value, values: Value, name: str) -> Value:
+    """`alike` weights, in the dtype of ``values``."""
+    weight = alike(weight, values, name)
+    return weight if weight.dtype is values.dtype else ops.cast(weight, values.dtype)
+
+
+def alike(weight: Value, values: Value, name: str) -> Value:
     """Weights with axes of size one where ``values`` have more, so that they broadcast.
 
     A single number for the whole batch may be given any weights.
@@ -155,8 +172,7 @@ def spread(weight: Value, values: Value, name: str) -> Value:
             expected=f"the leading axes of {values.shape}",
         )
     missing = range(weight.rank, values.rank)
-    weight = ops.expand_dims(weight, tuple(missing)) if missing else weight
-    return weight if weight.dtype is values.dtype else ops.cast(weight, values.dtype)
+    return ops.expand_dims(weight, tuple(missing)) if missing else weight
 
 
 def input_of(op: str, value: Value) -> Value | None:

@@ -49,9 +49,10 @@ SparseCategoricalCrossentropy = _mean_of(losses.SparseCategoricalCrossentropy)
 
 
 class RootMeanSquaredError(MeanMetric):
-    """The root of the mean squared difference."""
+    """The root of the mean squared difference, of masked predictions too, as Keras has it."""
 
     name = "root_mean_squared_error"
+    takes_masks = False
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
         difference = y_pred - like(y_true, y_pred)

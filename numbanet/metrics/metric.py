@@ -36,10 +36,13 @@ class Metric(Configured):
     ----------
     width : int
         Number of totals.
+    takes_masks : bool
+        Whether what a mask of the predictions hides has no weight.
     """
 
     name = "metric"
     width = 1
+    takes_masks = False
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or self.name
@@ -112,6 +115,8 @@ class Metric(Configured):
 
 class MeanMetric(Metric):
     """The mean over samples of a number that each sample has: ``values(y_true, y_pred)``."""
+
+    takes_masks = True
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
         """Numbers whose first axis is the batch; further axes are averaged."""

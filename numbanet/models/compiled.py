@@ -57,6 +57,7 @@ class Compiled:
             self.metrics,
             self.loss_weights,
             self.weighted_metrics,
+            signature.masked,
         )
 
 

@@ -16,13 +16,17 @@ from numbanet import ops
 from numbanet.arrays.inputs import by_name
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
+from numbanet.layers.masks import mask_of
 from numbanet.layers.structure import flatten
 from numbanet.losses import Loss, LossLike
+from numbanet.losses.loss import spread
 from numbanet.metrics import Metric, MetricLike
 from numbanet.models.names import free_name
 
 LossSpec = LossLike | None | Sequence[LossLike | None] | Mapping[str, LossLike | None]
 MetricSpec = Sequence[Any] | Mapping[str, MetricLike | Sequence[MetricLike]]
+WeightKey = tuple[str, bool, bool]
+"""An output, whether its samples' weights weigh, and whether its mask does."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Meter:
-    """A metric of an output, its name in logs, and whether samples have weights in it."""
+    """A metric of an output, its name in logs, and what weighs: samples' weights, a mask."""
 
     output: str
     name: str
     metric: Metric
     is_weighted: bool
+    is_masked: bool
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,13 @@ class Objective:
     goals : dict of str to Goal
     has_several_outputs : bool
         Whether metrics are called after their outputs, too.
+    masked : frozenset of str
+        Outputs that have masks.
     """
 
     goals: Mapping[str, Goal]
     has_several_outputs: bool
+    masked: frozenset[str] = frozenset()
 
     @cached_property
     def terms(self) -> dict[str, Loss]:
@@ -114,7 +122,8 @@ class Objective:
         found = {}
         for name, term in self.terms.items():
             weight = batch.weights.get(name)
-            loss = term(batch.targets[name], batch.predictions[name], weight)
+            prediction = batch.predictions[name]
+            loss = term(batch.targets[name], prediction, weight, mask_of(prediction))
             if loss.rank:
                 raise ArgumentError(
                     f"the loss of output {name!r} is one number in training",
@@ -139,12 +148,13 @@ class Objective:
         found = [loss * float(samples)]
         if len(losses) > 1:
             found += [each * float(samples) for each in losses.values()]
-        found += [ops.sum(batch.weights[name]) for name in self._weighed(batch.weights)]
+        weights = {key: batch.weight(*key) for key in self._weighing(batch.weights)}
+        found += map(ops.sum, weights.values())
         for meter in self.meters:
             found += meter.metric.totals(
                 batch.targets[meter.output],
                 batch.predictions[meter.output],
-                batch.weights.get(meter.output) if meter.is_weighted else None,
+                weights.get(_weight_key(meter, batch.weights)),
             )
         return [ops.cast(each, loss.dtype) for each in found]
 
@@ -160,10 +170,10 @@ class Objective:
         if len(self.terms) > 1:
             for name in self.terms:
                 found[f"{name}_loss"] = float(next(remaining)) / samples
-        seen = {name: float(next(remaining)) for name in self._weighed(weights)}
+        seen = {key: float(next(remaining)) for key in self._weighing(weights)}
         for meter in self.meters:
             totals = list(islice(remaining, meter.metric.width))
-            count = seen.get(meter.output, samples) if meter.is_weighted else samples
+            count = seen.get(_weight_key(meter, weights), samples)
             found[meter.name] = meter.metric.finish(totals, count)
         return found
 
@@ -180,16 +190,18 @@ class Objective:
                     if is_weighted and name in found:
                         name = f"weighted_{name}"
                     name = free_name(name, found)
-                    found[name] = Meter(output, name, metric, is_weighted)
+                    is_masked = metric.takes_masks and output in self.masked
+                    found[name] = Meter(output, name, metric, is_weighted, is_masked)
         return tuple(found[name] for name in (sorted(found) if several else found))
 
-    def _weighed(self, weights: Collection[str]) -> list[str]:
-        """Outputs whose weights somebody needs the sum of."""
-        return [
-            name
-            for name, goal in self.goals.items()
-            if name in weights and goal.weighted_metrics
-        ]
+    def _weighing(self, weights: Collection[str]) -> list[WeightKey]:
+        """The weights that some meter needs, and the sums of."""
+        keys = (_weight_key(meter, weights) for meter in self.meters)
+        return list(dict.fromkeys(key for key in keys if key[1] or key[2]))
+
+
+def _weight_key(meter: Meter, weights: Collection[str]) -> WeightKey:
+    return meter.output, meter.is_weighted and meter.output in weights, meter.is_masked
 
 
 @dataclass(frozen=True)
@@ -200,6 +212,15 @@ class Batch:
     predictions: Mapping[str, Value]
     weights: Mapping[str, Value]
 
+    def weight(self, output: str, is_weighted: bool, is_masked: bool) -> Value:
+        """What weighs the parts of an output: its samples' weights, its mask, or both."""
+        prediction = self.predictions[output]
+        mask = mask_of(prediction) if is_masked else None
+        if mask is None:
+            return self.weights[output]
+        mask = ops.cast(mask, prediction.dtype)
+        return mask * spread(self.weights[output], mask, output) if is_weighted else mask
+
 
 def make_objective(
     outputs: Sequence[str],
@@ -207,6 +228,7 @@ def make_objective(
     metrics: MetricSpec | None,
     weights: Mapping[str, float] | Sequence[float] | None,
     weighted_metrics: MetricSpec | None = (),
+    masked: frozenset[str] = frozenset(),
 ) -> Objective:
     """The objective of a model with these outputs, out of what ``compile`` was given."""
     losses = {
@@ -221,7 +243,9 @@ def make_objective(
         for name in outputs
     }
     return Objective(
-        {name: goal for name, goal in goals.items() if not goal.is_empty}, len(outputs) > 1
+        {name: goal for name, goal in goals.items() if not goal.is_empty},
+        len(outputs) > 1,
+        masked,
     )
 
 

@@ -12,6 +12,7 @@ from numbanet.arrays.ids import Limit, id_limits
 from numbanet.arrays.inputs import as_array
 from numbanet.errors import ArgumentError, DataError
 from numbanet.ir import DType, TensorType, Value
+from numbanet.layers.masks import mask_of
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.names import free_name, leaf_paths, name_leaves
 
@@ -27,6 +28,8 @@ class Signature:
         With the names of outputs, and of inputs, as leaves.
     id_limits : dict of str to Limit
         Inputs that index tables, and how many rows those have.
+    masked : frozenset of str
+        Outputs that have masks.
     """
 
     inputs: Mapping[str, TensorType]
@@ -34,6 +37,7 @@ class Signature:
     structure: Any
     id_limits: Mapping[str, Limit]
     input_structure: Any = None
+    masked: frozenset[str] = frozenset()
 
     def named_inputs(self, data: Any) -> Any:
         """``data`` by input name, if it is nested as the inputs are; else as it came."""
@@ -68,6 +72,7 @@ def make_signature(
         structure,
         id_limits(inputs, found.values()),
         input_structure,
+        frozenset(name for name, value in found.items() if mask_of(value) is not None),
     )
 
 
