@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from numbanet.nn import functional as F  # noqa: N812
 from numbanet.nn.module import Module
@@ -24,9 +24,6 @@ class _MaxPool(Module):
         ceil_mode: bool = False,
     ) -> None:
         super().__init__()
-        if return_indices:
-            name = type(self).__name__
-            raise NotImplementedError(f"{name} does not support return_indices=True")
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
@@ -39,7 +36,8 @@ class _MaxPool(Module):
         )
 
     def geometry(self) -> tuple[Any, ...]:
-        return self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        window = self.kernel_size, self.stride, self.padding, self.dilation
+        return *window, self.ceil_mode, self.return_indices
 
 
 class MaxPool1d(_MaxPool):
@@ -54,6 +52,43 @@ class MaxPool2d(_MaxPool):
 
     def forward(self, input: Any) -> Any:
         return F.max_pool2d(input, *self.geometry())
+
+
+class _MaxUnpool(Module):
+    axes: ClassVar[int]
+
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0
+    ) -> None:
+        super().__init__()
+        self.kernel_size = as_sizes("kernel_size", kernel_size, self.axes)
+        self.stride = (
+            self.kernel_size if stride is None else as_sizes("stride", stride, self.axes)
+        )
+        self.padding = as_sizes("padding", padding, self.axes, 0)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Maxima back in their places; arguments as of `functional.max_unpool1d`."""
+
+    axes = 1
+
+    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        geometry = self.kernel_size, self.stride, self.padding
+        return F.max_unpool1d(input, indices, *geometry, output_size)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Maxima back in their places; arguments as of `functional.max_unpool2d`."""
+
+    axes = 2
+
+    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        geometry = self.kernel_size, self.stride, self.padding
+        return F.max_unpool2d(input, indices, *geometry, output_size)
 
 
 class AvgPool1d(Module):
@@ -177,9 +212,6 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 class _AdaptiveMaxPool(_AdaptivePool):
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
         super().__init__(output_size)
-        if return_indices:
-            name = type(self).__name__
-            raise NotImplementedError(f"{name} does not support return_indices=True")
         self.return_indices = return_indices
 
 
@@ -187,11 +219,11 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """Maxima of as many windows as wanted; see `functional.adaptive_max_pool1d`."""
 
     def forward(self, input: Any) -> Any:
-        return F.adaptive_max_pool1d(input, self.output_size)
+        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """Maxima of as many windows as wanted; see `functional.adaptive_max_pool2d`."""
 
     def forward(self, input: Any) -> Any:
-        return F.adaptive_max_pool2d(input, self.output_size)
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)

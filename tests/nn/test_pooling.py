@@ -8,7 +8,7 @@ import pytest
 from numbanet import nn, ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.nn import functional as F  # noqa: N812
-from numbanet.testing import inputs_like
+from numbanet.testing import evaluate, inputs_like
 from tests.nn.graphs import compare_graphs
 from tests.nn.parity import compare
 from tests.nn.twins import as_text
@@ -134,13 +134,65 @@ def test_bad_arguments(name, arguments, error, match):
         getattr(F, name)(x, **arguments)
 
 
-@pytest.mark.parametrize(
-    "name", ["max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
-)
-def test_indices_are_not_supported(name):
-    (x,) = inputs_like([IMAGES[0] if name.endswith("1d") else IMAGES])
-    with pytest.raises(NotImplementedError, match="return_indices"):
-        getattr(F, name)(x, 2, return_indices=True)
+INDICES = [
+    # name, input, positional arguments, others
+    ("F.max_pool2d", TIES, (2,), {}),
+    ("F.max_pool2d", IMAGES[0], (3,), {"stride": 2, "padding": 1, "dilation": (2, 1)}),
+    ("F.max_pool2d", IMAGES, ((3, 2),), {"stride": 3, "padding": (1, 0), "ceil_mode": True}),
+    ("F.max_pool1d", SERIES, (3,), {"padding": 1}),
+    ("F.adaptive_max_pool2d", TIES, ((7, 3),), {}),
+    ("F.adaptive_max_pool2d", IMAGES, ((5, 4),), {}),
+    ("F.adaptive_max_pool1d", SERIES[0], (4,), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments"), INDICES)
+def test_places_of_the_largest_are_pytorchs(name, x, positional, arguments):
+    ours, theirs = (getattr(library, name[2:]) for library in (F, torch.nn.functional))
+    compare(
+        lambda x: ours(x, *positional, return_indices=True, **arguments),
+        lambda x: theirs(x, *positional, return_indices=True, **arguments),
+        [x],
+    )
+
+
+UNPOOLED = [
+    ("nn.MaxUnpool2d", IMAGES[..., :6, :8], (2,), {}, None),
+    ("nn.MaxUnpool2d", IMAGES, (2,), {}, IMAGES.shape),
+    ("nn.MaxUnpool2d", IMAGES[0], ((2, 3),), {"stride": 3, "padding": 1}, (7, 9)),
+    ("nn.MaxUnpool1d", SERIES, (3,), {"stride": 3}, (11,)),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "positional", "arguments", "size"), UNPOOLED)
+def test_unpooling_puts_the_largest_back(name, x, positional, arguments, size):
+    def there_and_back(library):
+        unpool = getattr(library, name[3:])(*positional, **arguments)
+        pool = getattr(library, name[3:].replace("Unp", "P"))(
+            *positional, **arguments, return_indices=True
+        )
+        return unpool, lambda x: unpool(*pool(x), output_size=size)
+
+    (mine, ours), (peer, theirs) = (there_and_back(library) for library in (nn, torch.nn))
+    assert as_text(mine) == as_text(peer)
+    compare(ours, theirs, [x])
+
+
+def test_a_pixel_that_several_windows_chose_is_there_once():
+    def there_and_back(x):
+        return F.max_unpool1d(*F.max_pool1d(x, 3, 1, return_indices=True), 3, 1)
+
+    (x,) = inputs_like([np.array([[0.0, 1.0, 5.0, 2.0, 3.0]])])
+    found = evaluate(there_and_back(x), {x: np.array([[0.0, 1.0, 5.0, 2.0, 3.0]])})
+    np.testing.assert_array_equal(found, [[0, 0, 5, 0, 0]])
+
+
+def test_sizes_that_are_not_pooled_to_the_maxima_are_refused():
+    (x,) = inputs_like([IMAGES])
+    with pytest.raises(ArgumentError, match="output_size"):
+        F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=(9, 9))
+    with pytest.raises(ShapeError, match="places"):
+        F.max_unpool2d(x, F.max_pool2d(x, 2, return_indices=True)[1], 2)
 
 
 def test_the_batch_size_may_be_unknown():

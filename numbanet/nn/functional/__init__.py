@@ -120,6 +120,7 @@ from numbanet.nn.functional.recurrent import (
     rnn_tanh_cell,
 )
 from numbanet.nn.functional.sparse import embedding, embedding_bag, one_hot
+from numbanet.nn.functional.unpooling import max_unpool1d, max_unpool2d
 from numbanet.tensors.functions.transcendental import sigmoid, tanh
 
 __all__ = [
@@ -184,6 +185,8 @@ __all__ = [
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_unpool1d",
+    "max_unpool2d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",

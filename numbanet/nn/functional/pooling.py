@@ -26,7 +26,7 @@ def max_pool1d(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Value:
+) -> Value | tuple[Value, Value]:
     """The largest element in each window of ``[N, C, L]`` or ``[C, L]``.
 
     Parameters
@@ -37,17 +37,16 @@ def max_pool1d(
 
     Returns
     -------
-    Tensor
+    Tensor, or (Tensor, Tensor)
         ``[N, C, OL]`` or ``[C, OL]``.
 
     Raises
     ------
-    ShapeError, ArgumentError, NotImplementedError
+    ShapeError, ArgumentError
         As `max_pool2d`.
     """
-    _no_indices("max_pool1d", return_indices)
-    pool = _max("max_pool1d", 1, kernel_size, stride, padding, dilation, ceil_mode)
-    return over_images("max_pool1d", 1, pool, input)
+    pools = _max("max_pool1d", 1, kernel_size, stride, padding, dilation, ceil_mode)
+    return _maxima("max_pool1d", 1, pools, input, return_indices)
 
 
 @tensor_function
@@ -59,7 +58,7 @@ def max_pool2d(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Value:
+) -> Value | tuple[Value, Value]:
     """The largest pixel in each window, channel by channel.
 
     Parameters
@@ -76,12 +75,12 @@ def max_pool2d(
     ceil_mode : bool
         Whether a last window may begin inside of the image and end beyond it.
     return_indices : bool
-        Not supported.
+        Whether to tell where each was found, too: see `max_unpool2d`.
 
     Returns
     -------
-    Tensor
-        ``[N, C, OH, OW]`` or ``[C, OH, OW]``.
+    Tensor, or (Tensor, Tensor)
+        ``[N, C, OH, OW]`` or ``[C, OH, OW]``; int64 positions in ``[H * W]`` of that shape.
 
     Raises
     ------
@@ -89,12 +88,9 @@ def max_pool2d(
         If the input has other axes or the window does not fit.
     ArgumentError
         If an argument is not of the forms above.
-    NotImplementedError
-        If ``return_indices`` is true.
     """
-    _no_indices("max_pool2d", return_indices)
-    pool = _max("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
-    return over_images("max_pool2d", 2, pool, input)
+    pools = _max("max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode)
+    return _maxima("max_pool2d", 2, pools, input, return_indices)
 
 
 @tensor_function
@@ -273,17 +269,19 @@ def adaptive_avg_pool2d(input: Value, output_size: OutputSize) -> Value:
 @tensor_function
 def adaptive_max_pool1d(
     input: Value, output_size: OutputSize, return_indices: bool = False
-) -> Value:
+) -> Value | tuple[Value, Value]:
     """Maxima of ``output_size`` windows of about equal size; see `adaptive_max_pool2d`."""
-    _no_indices("adaptive_max_pool1d", return_indices)
-    pool = _adaptive(output_size, 1, ops.max_pool2d, _max_windows)
-    return over_images("adaptive_max_pool1d", 1, pool, input)
+    pools = (
+        _adaptive(output_size, 1, ops.max_pool2d, _max_windows),
+        _adaptive(output_size, 1, _window_indices, _windows_indices),
+    )
+    return _maxima("adaptive_max_pool1d", 1, pools, input, return_indices)
 
 
 @tensor_function
 def adaptive_max_pool2d(
     input: Value, output_size: OutputSize, return_indices: bool = False
-) -> Value:
+) -> Value | tuple[Value, Value]:
     """Maxima of as many windows as are wanted.
 
     Parameters
@@ -291,28 +289,36 @@ def adaptive_max_pool2d(
     input, output_size
         As in `adaptive_avg_pool2d`.
     return_indices : bool
-        Not supported.
+        As in `max_pool2d`.
 
     Returns
     -------
-    Tensor
+    Tensor, or (Tensor, Tensor)
         ``[N, C, OH, OW]`` or ``[C, OH, OW]``.
 
     Raises
     ------
     ShapeError, ArgumentError
         As `adaptive_avg_pool2d`.
-    NotImplementedError
-        If ``return_indices`` is true.
     """
-    _no_indices("adaptive_max_pool2d", return_indices)
-    pool = _adaptive(output_size, 2, ops.max_pool2d, _max_windows)
-    return over_images("adaptive_max_pool2d", 2, pool, input)
+    pools = (
+        _adaptive(output_size, 2, ops.max_pool2d, _max_windows),
+        _adaptive(output_size, 2, _window_indices, _windows_indices),
+    )
+    return _maxima("adaptive_max_pool2d", 2, pools, input, return_indices)
 
 
-def _no_indices(name: str, return_indices: bool) -> None:
-    if return_indices:
-        raise NotImplementedError(f"{name}() does not support return_indices=True")
+Pool = Callable[[Value], Value]
+"""From images ``[N, H, W, C]`` to smaller ones."""
+
+
+def _maxima(
+    name: str, axes: int, pools: tuple[Pool, Pool], input: Value, return_indices: bool
+) -> Value | tuple[Value, Value]:
+    """Largest pixels by the first of ``pools``, and where they are by the second."""
+    largest, places = pools
+    found = over_images(name, axes, largest, input)
+    return (found, over_images(name, axes, places, input)) if return_indices else found
 
 
 def _geometry(
@@ -362,7 +368,7 @@ def _max(
     padding: Sizes,
     dilation: Sizes,
     ceil_mode: bool,
-) -> Callable[[Value], Value]:
+) -> tuple[Pool, Pool]:
     window, steps, sides = _geometry(name, axes, kernel_size, stride, padding)
     spacing = image_sizes("dilation", dilation, axes)
 
@@ -370,7 +376,42 @@ def _max(
         whole = _sides(x, window, steps, sides, spacing, ceil_mode)
         return ops.max_pool2d(x, window, stride=steps, padding=whole, dilation=spacing)
 
-    return pool
+    def places(x: Value) -> Value:
+        whole = _sides(x, window, steps, sides, spacing, ceil_mode)
+        counts = _image_size(pool(x))
+        rows, columns = (
+            np.arange(counts[i])[:, None] * steps[i]
+            + np.arange(window[i]) * spacing[i]
+            - whole[i][0]
+            for i in range(2)
+        )
+        return _largest_at(x, rows, columns)
+
+    return pool, places
+
+
+def _largest_at(x: Value, rows: np.ndarray, columns: np.ndarray) -> Value:
+    """Positions ``y * W + x`` of the largest pixels, of the first if several are equal.
+
+    ``rows`` ``[OH, h]`` and ``columns`` ``[OW, w]`` are those of each window; what lies beyond
+    the image is smaller than all pixels.
+    """
+    sizes, width = _image_size(x), columns.shape[1]
+    axes = list(zip((rows, columns), sizes, strict=True))
+    border = [(max(-at.min(), 0), max(at.max() + 1 - size, 0)) for at, size in axes]
+    seen = ops.pad(x, [(0, 0), *border, (0, 0)], -np.inf)
+    for axis, (at, (before, _)) in enumerate(zip((rows, columns), border, strict=True), 1):
+        seen = ops.pick(seen, (at + before).ravel(), axis)
+    seen = ops.reshape(seen, (-1, *rows.shape, *columns.shape, x.type.sizes[3]))
+    windows = ops.transpose(seen, (0, 1, 3, 5, 2, 4))
+    best = ops.argmax(ops.reshape(windows, (*windows.shape[:4], -1)))
+    first = [ops.iota((len(rows), 1, 1)), ops.iota((len(columns), 1))]
+    within = (ops.floor_divide(best, width), ops.remainder(best, width))
+    y, x_ = (
+        ops.take(ops.constant(at.ravel()), start * at.shape[1] + place)
+        for at, start, place in zip((rows, columns), first, within, strict=True)
+    )
+    return y * sizes[1] + x_
 
 
 def _avg(
@@ -382,7 +423,7 @@ def _avg(
     ceil_mode: bool,
     count_include_pad: bool,
     divisor: int | None = None,
-) -> Callable[[Value], Value]:
+) -> Pool:
     window, steps, sides = _geometry(name, axes, kernel_size, stride, padding)
 
     def pool(x: Value) -> Value:
@@ -416,7 +457,7 @@ def _adaptive(
     axes: int,
     uniform: Callable[[Value, Pair], Value],
     uneven: Callable[[Value, Pair], Value],
-) -> Callable[[Value], Value]:
+) -> Pool:
     """Pooling into windows of one size where the image divides into such."""
     wanted = output_size if isinstance(output_size, tuple | list) else (output_size,) * axes
     known = [1 if size is None else size for size in wanted]
@@ -461,14 +502,31 @@ def _mean_windows(x: Value, outputs: Pair) -> Value:
 
 
 def _max_windows(x: Value, outputs: Pair) -> Value:
-    """Shorter windows repeat their last element, which changes no maximum."""
-    longest = []
-    for axis, count, size in zip((1, 2), outputs, _image_size(x), strict=True):
-        bounds = _bounds(size, count)
-        longest.append(max(end - begin for begin, end in bounds))
-        x = ops.pick(
-            x,
-            [min(begin + i, end - 1) for begin, end in bounds for i in range(longest[-1])],
-            axis,
+    windows = _positions(x, outputs)
+    for axis, at in enumerate(windows, 1):
+        x = ops.pick(x, at.ravel(), axis)
+    return ops.max_pool2d(x, (windows[0].shape[1], windows[1].shape[1]))
+
+
+def _window_indices(x: Value, window: Pair) -> Value:
+    height, width = _image_size(x)
+    return _windows_indices(x, (height // window[0], width // window[1]))
+
+
+def _windows_indices(x: Value, outputs: Pair) -> Value:
+    return _largest_at(x, *_positions(x, outputs))
+
+
+def _positions(x: Value, outputs: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Rows ``[OH, h]`` and columns ``[OW, w]`` of each window. Shorter windows repeat their
+    last, which changes no maximum."""
+    rows, columns = (
+        np.array(
+            [
+                [min(begin + i, end - 1) for i in range(max(b - a for a, b in bounds))]
+                for begin, end in bounds
+            ]
         )
-    return ops.max_pool2d(x, (longest[0], longest[1]))
+        for bounds in map(_bounds, _image_size(x), outputs)
+    )
+    return rows, columns
