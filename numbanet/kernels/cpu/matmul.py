@@ -267,7 +267,7 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_tile import tile_product
 
-    product = tile_product(tile, a_row=None if a_is_rows else 1)
+    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_left=not a_is_rows)
     heights, most_rows, most_columns = tile.heights, tile.rows, tile.columns
 
     @inline

@@ -18,12 +18,19 @@ from numba.extending import intrinsic
 from numbanet.kernels.cpu.vector import RegisterTile
 
 _INT = ir.IntType(64)
+_AHEAD = 16
+"""Steps between fetching a left operand's lines and reading them: some 100 ns."""
+
 _Value = Any
 """A value of llvmlite's; type checkers cannot see what it has."""
 
 
 def tile_product(
-    tile: RegisterTile, *, a_row: int | None, is_lanewise: bool = False
+    tile: RegisterTile,
+    *,
+    a_row: int | None,
+    is_lanewise: bool = False,
+    fetches_left: bool = False,
 ) -> Callable[..., None]:
     """An intrinsic that computes one block ``c = a @ b``, or ``c += a @ b``.
 
@@ -41,6 +48,9 @@ def tile_product(
         Whether each column has numbers of its own in the left operand, adjacent as those of
         the right one: ``c[i, j]`` is the sum of ``a[i, k, j] * b[k, j]``, as depthwise
         convolutions have it.
+    fetches_left : bool
+        Whether the left operand's numbers are called for some steps before they are needed:
+        for those that are too far from one step to the next for the processor to foresee.
 
     Returns
     -------
@@ -52,6 +62,7 @@ def tile_product(
     """
 
     variant = _LanewiseVariant if is_lanewise else _Variant
+    ahead = _AHEAD if fetches_left else 0
 
     @intrinsic
     def product(
@@ -74,7 +85,7 @@ def tile_product(
         outer: Any,
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _emit_variants(tile, variant, a_row, builder, args)
+            _emit_variants(tile, variant, a_row, ahead, builder, args)
             return context.get_dummy_value()
 
         n = types.int64
@@ -88,6 +99,7 @@ def _emit_variants(
     tile: RegisterTile,
     variant: type[_Variant],
     a_row: int | None,
+    ahead: int,
     builder: ir.IRBuilder,
     args: Sequence[_Value],
 ) -> None:
@@ -107,7 +119,7 @@ def _emit_variants(
             block = builder.append_basic_block(f"tile.{height}x{width}")
             switch.add_case(_INT(height * widest + width), block)
             builder.position_at_end(block)
-            writer = variant(tile, builder, height, (width + 1) // 2)
+            writer = variant(tile, builder, height, (width + 1) // 2, ahead)
             writer.emit(a_row, columns if width % 2 else None, rest)
             builder.branch(done)
     builder.position_at_end(impossible)
@@ -119,11 +131,12 @@ class _Variant:
     """Writes the loop for a fixed number of rows and vectors."""
 
     def __init__(
-        self, tile: RegisterTile, builder: ir.IRBuilder, rows: int, vectors: int
+        self, tile: RegisterTile, builder: ir.IRBuilder, rows: int, vectors: int, ahead: int
     ) -> None:
         self.builder = builder
         self.rows = rows
         self.vectors = vectors
+        self.ahead = ahead
         self.lanes = tile.lanes
         self.itemsize = tile.dtype.itemsize
         self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
@@ -201,6 +214,12 @@ class _Variant:
         builder.position_at_end(body)
         index, a_now, b_now = (builder.phi(each.type) for each in (count, a, b))
         sums_now = [builder.phi(self.vector) for _ in sums]
+        if self.ahead and not below:
+            numbers = addresses.numbers(
+                builder.gep(a_now, [builder.mul(a_stride, _INT(self.ahead))])
+            )
+            self._fetch(numbers[0])
+            self._fetch(numbers[-1])
         new = self._nest(below, addresses, a_now, b_now, sums_now)
         after = builder.block
         steps = (
@@ -263,6 +282,17 @@ class _Variant:
             return
         arguments = [value, address, _i32(self.itemsize), self.mask]
         self._call("masked.store", ir.VoidType(), arguments)
+
+    def _fetch(self, address: _Value) -> None:
+        """Call for the line of ``address``, which may lie beyond the operand."""
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function_type = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, function_type, "llvm.prefetch.p0"
+        )
+        is_read, all_levels, is_data = _i32(0), _i32(3), _i32(1)
+        place = self.builder.bitcast(address, byte)
+        self.builder.call(function, [place, is_read, all_levels, is_data])
 
     def _call(self, name: str, result: ir.Type, arguments: Sequence[Any]) -> _Value:
         suffix = self.suffix if name == "fmuladd" else f"{self.suffix}.p0"

@@ -16,10 +16,12 @@ TILES = {
 }
 
 
-def make_product(tile, a_row, is_lanewise):
+def make_product(tile, a_row, is_lanewise, fetches_left):
     from numbanet.kernels.cpu.register_tile import tile_product
 
-    product = tile_product(tile, a_row=a_row, is_lanewise=is_lanewise)
+    product = tile_product(
+        tile, a_row=a_row, is_lanewise=is_lanewise, fetches_left=fetches_left
+    )
 
     def kernel(first, last, c, a, b, rows, columns, c_row, a_free, depth, add):
         product(
@@ -30,10 +32,12 @@ def make_product(tile, a_row, is_lanewise):
     return kernel
 
 
-def run(tile, a_row, rows, columns, depth, c, a, b, a_free, add=0, is_lanewise=False):
+def run(
+    tile, a_row, rows, columns, depth, c, a, b, a_free, add=0, is_lanewise=False, fetches=False
+):  # fmt: skip
     pointer = f"{tile.dtype}*"
     signature = (pointer, pointer, pointer, *["int64"] * 6)
-    kernel = Kernel("product", make_product, (tile, a_row, is_lanewise), signature)
+    kernel = Kernel("product", make_product, (tile, a_row, is_lanewise, fetches), signature)
     run_kernel(kernel, (c, a, b, rows, columns, c.shape[1], a_free, depth, add), 1)
 
 
@@ -41,8 +45,9 @@ def columns_of(tile, width):
     return width // 2 * tile.lanes + width % 2 * (tile.lanes - 1)
 
 
+@pytest.mark.parametrize("fetches", [False, True])
 @pytest.mark.parametrize("name", TILES)
-def test_every_height_and_width(name):
+def test_every_height_and_width(name, fetches):
     """The summed index has two levels here: twice ``depth`` steps."""
     tile = TILES[name]
     dtype = tile.dtype.numpy
@@ -53,11 +58,11 @@ def test_every_height_and_width(name):
             a = rng.standard_normal((2 * depth, rows)).astype(dtype)
             b = rng.standard_normal((2 * depth, columns)).astype(dtype)
             c = np.full((rows, columns + 3), 7, dtype)
-            run(tile, 1, rows, columns, depth, c, a, b, rows)
+            run(tile, 1, rows, columns, depth, c, a, b, rows, fetches=fetches)
             expected = a.T.astype(float) @ b
             np.testing.assert_allclose(c[:, :columns], expected, rtol=1e-4, atol=1e-5)
             assert (c[:, columns:] == 7).all()
-            run(tile, 1, rows, columns, depth, c, a, b, rows, add=1)
+            run(tile, 1, rows, columns, depth, c, a, b, rows, add=1, fetches=fetches)
             np.testing.assert_allclose(c[:, :columns], 2 * expected, rtol=1e-4, atol=1e-5)
 
 
