@@ -18,6 +18,7 @@ from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
 from numbanet.layers import masks
 from numbanet.layers.budget import first_numbers
+from numbanet.layers.phase import at_inference, phase, with_training
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.shapes import RESHAPE, ReshapeAttrs, inverse, transpose
 
@@ -113,7 +114,7 @@ class Module(Configured):
 
     def build(self, *args: Any, **kwargs: Any) -> None:
         """Create parameters; called once, with what ``forward`` is about to be called with, but
-        for masks."""
+        for masks and ``training``."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Record the module's ops and return its output values."""
@@ -159,15 +160,24 @@ class Module(Configured):
     # Calling.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record this module on values; see ``forward``."""
+        """Record this module on values; see ``forward``.
+
+        ``training=False`` records it as at inference, also where the model is trained: without
+        dropout, with running statistics that stay as they are. A ``forward`` that has a
+        parameter ``training`` is told whether what is recorded is trained.
+        """
         return self.call_as(self.name, *args, **kwargs)
 
     def call_as(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call under another name: a model's own name for a layer that it shares."""
-        with scope(name):
+        call = Call(self, args, kwargs)
+        with scope(name), phase(kwargs.get("training")):
             self._check_arguments(args, kwargs)
+            kwargs = with_training(self.forward, kwargs)
             outputs = self.record(*args, **kwargs)
-            outputs = self._with_origins(Call(self, args, kwargs), outputs)
+            if call.kwargs.get("training") is False:
+                outputs = at_inference(call.inputs, outputs)
+            outputs = self._with_origins(call, outputs)
             masks.hand_on(self, args, kwargs, outputs)
         return outputs
 
@@ -175,8 +185,9 @@ class Module(Configured):
         """Build if that was not done, and record ``forward`` under the open scope as it is."""
         for key, child in self.submodules().items():
             child.find_name(key)
+        kwargs = with_training(self.forward, kwargs)
         if not self._is_built:
-            self.build(*args, **{k: v for k, v in kwargs.items() if not k.endswith("mask")})
+            self.build(*args, **{k: v for k, v in kwargs.items() if not _is_aside(k)})
             self._is_built = True
         if masks.has_mask([args, kwargs]):
             filled = masks.fill(self.forward, args, kwargs)
@@ -351,6 +362,11 @@ class Module(Configured):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _is_aside(keyword: str) -> bool:
+    """Whether an argument says how to compute, and not what of."""
+    return keyword == "training" or keyword.endswith("mask")
 
 
 def _again(value: Value) -> Value:

@@ -20,6 +20,7 @@ from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
 from numbanet.layers.layer import activity_penalties
 from numbanet.layers.module import Constraint, Regularizer
+from numbanet.layers.phase import phase
 from numbanet.models.objective import Batch, Objective
 from numbanet.ops.leaf import CONSTANT, input_value, variable_value
 from numbanet.optimizers import Optimizer
@@ -115,7 +116,8 @@ def evaluation_graph(
     batch_size: int,
 ) -> Graph:
     """One step of evaluation: batch, inference, loss, metrics."""
-    forward = inference(_forward(model, objective, counters, data, batch_size))
+    with phase(False):
+        forward = inference(_forward(model, objective, counters, data, batch_size))
     graph, _ = link(forward)
     return Graph(graph.inputs, {}, graph.updates)
 
@@ -123,7 +125,8 @@ def evaluation_graph(
 def prediction_graph(model: Recorder, types: Mapping[str, TensorType]) -> Graph:
     """Inference on a batch of known size, bound as it is."""
     inputs = {name: input_value(name, t.shape, t.dtype) for name, t in types.items()}
-    outputs = model.record_on(inputs)
+    with phase(False):
+        outputs = model.record_on(inputs)
     graph, _ = link(inference(Graph(tuple(inputs.values()), outputs)))
     return graph
 

@@ -29,7 +29,8 @@ def arrange(
     structure : nested lists, tuples and dicts
         With the inputs' names as leaves: how data were given.
     """
-    parameters = inspect.signature(forward).parameters.values()
+    found = inspect.signature(forward).parameters.values()
+    parameters = [p for p in found if p.name not in ("training", "mask")]
     takes_any = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
     required = [p.name for p in parameters if p.kind in _BY_POSITION and p.default is p.empty]
     by_position = [p.name for p in parameters if p.kind in _BY_POSITION]
