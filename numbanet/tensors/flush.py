@@ -116,6 +116,15 @@ def assign(tensor: Tensor, array: np.ndarray) -> None:
         replace(tensor, Tensor.wrap(np.array(array, dtype=tensor.dtype.numpy)))
 
 
+def leave_trace(tensor: Tensor) -> None:
+    """Make a leaf with numbers of ``tensor``, which no trace knows from now on."""
+    if tensor.is_result:
+        tensor.numbers = tensor.array()
+        tensor.trace, tensor.is_result = None, False
+    else:
+        _keep_leaf(tensor)
+
+
 def replace(tensor: Tensor, new: Tensor) -> None:
     """Give ``tensor`` the numbers of ``new``, in place."""
     if tensor.variable is not None:

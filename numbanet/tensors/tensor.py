@@ -54,8 +54,7 @@ class Tensor:
     """An array; or a reading, an output of a program that nobody has read yet; or None."""
     variable: Variable | None = None
     value: Value | None = None
-    is_view: bool = False
-    views: list[weakref.ref[Tensor]] | None = None
+    views: list[weakref.ref[Any]] | None = None
     """Views of it, and their views: whoever is one shares the list."""
     function: str = ""
     """Name of the function that a result comes from."""
@@ -162,6 +161,11 @@ class Tensor:
             raise ArgumentError(
                 "only leaves may stop requiring gradients", mend="Use tensor.detach()"
             )
+        if requires_grad is not self.requires_grad and self.trace is not None:
+            from numbanet.tensors.flush import leave_trace
+
+            # What was recorded knows it as it was until now.
+            leave_trace(self)
         self.requires_grad = requires_grad
         return self
 
@@ -346,14 +350,14 @@ class Tensor:
         else:
             # Nobody has read them yet, and nobody may have to.
             cast("Reading", self.numbers).give(alias)
-        alias.is_view = True
         self.add_views([alias])
         return alias
 
     def add_views(self, views: Sequence[Tensor]) -> None:
         """Note that ``views`` show the numbers of this tensor, while somebody holds them."""
         if self.views is None:
-            self.views = []
+            # A variable's numbers may be shown by others, too.
+            self.views = [weakref.ref(self if self.variable is None else self.variable)]
         elif len(self.views) > 8:
             self.views[:] = [each for each in self.views if each() is not None]
         for view in views:
@@ -362,8 +366,11 @@ class Tensor:
 
     @property
     def has_views(self) -> bool:
-        """Whether somebody holds a view of this tensor."""
-        return self.views is not None and any(each() is not None for each in self.views)
+        """Whether somebody holds a view of this tensor, or what this tensor is a view of."""
+        own = (None, self, self.variable)
+        return self.views is not None and any(
+            all(each() is not one for one in own) for each in self.views
+        )
 
     # Changing.
 
@@ -375,7 +382,8 @@ class Tensor:
         ArgumentError
             If it is a leaf that requires gradients and these are not switched off.
         NotImplementedError
-            If it is a view, or has views: they would have to change with it.
+            If it has views or is one, while somebody holds the others: they would have to
+            change with it.
         ShapeError, DTypeError
             If ``new`` is of another type.
         """
@@ -391,7 +399,7 @@ class Tensor:
                 "a leaf that requires gradients cannot be changed in place",
                 mend="Do it within numbanet.no_grad()",
             )
-        if self.is_view or self.has_views:
+        if self.has_views:
             raise NotImplementedError(
                 "in-place operations on a view, or on a tensor that has views: the others "
                 "would have to change too. Use the operation that returns a new tensor"
