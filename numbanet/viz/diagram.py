@@ -9,6 +9,7 @@ from typing import Any
 
 from numbanet.ir import Value
 from numbanet.layers.activation import Activation
+from numbanet.models.functional import Step
 from numbanet.viz.layout import Box, Layout, Point, layout
 from numbanet.viz.outline import Outline, Part
 from numbanet.viz.summary import size
@@ -171,14 +172,16 @@ def _lines(part: Part, sources: Container[Value], style: Style) -> Iterator[str]
     if style.show_layer_activations and (activation := _activation(part)):
         yield f"activation: {activation}"
     if style.show_shapes:
-        for call in part.calls:
-            given = [str(value.shape) for value in call.inputs if value in sources]
-            made = [str(value.shape) for _, value in call.outputs]
-            yield f"{_counted(given)} → {_counted(made)}"
+        yield from dict.fromkeys(_shapes(call, sources) for call in part.calls)
     if style.show_dtype:
         yield ", ".join(dict.fromkeys(str(v.dtype) for c in part.calls for _, v in c.outputs))
     if style.show_trainable and part.parameters and part.module is not None:
         yield "trainable" if part.module.trainable else "frozen"
+
+
+def _shapes(call: Step, sources: Container[Value]) -> str:
+    given = [str(value.shape) for value in call.inputs if value in sources]
+    return f"{_counted(given)} → {_counted([str(value.shape) for _, value in call.outputs])}"
 
 
 def _counted(shapes: Sequence[str]) -> str:

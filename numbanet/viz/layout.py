@@ -7,7 +7,7 @@ gaps between ranks. So no edge crosses a box, whatever the graph.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -187,23 +187,27 @@ def _settle(
     widths: Mapping[Key, float],
 ) -> None:
     """Move a rank's nodes to the medians of their neighbours, as near as their order lets
-    them: least squares by pooling those that push each other."""
-    shift = 0.0
-    blocks: list[tuple[float, float, int]] = []  # weighted sum, weight, members
-    shifts = []
+    them."""
+    wanted, offsets = [], []
     for i, each in enumerate(row):
-        shift += _apart(row[i - 1], each, widths) if i else 0.0
-        shifts.append(shift)
+        offsets.append(offsets[-1] + _apart(row[i - 1], each, widths) if i else 0.0)
         pulls = [(x[other], pull) for other, pull in near[each]]
         weight = (1e-9 if isinstance(each, Lane) else 1.0) * (1.0 if pulls else 0.001)
-        wanted = _median(pulls) if pulls else x[each]
-        blocks.append((weight * (wanted - shift), weight, 1))
+        wanted.append((_median(pulls) if pulls else x[each], weight))
+    x.update(zip(row, _spaced(wanted, offsets), strict=True))
+
+
+def _spaced(wanted: Sequence[tuple[float, float]], offsets: Sequence[float]) -> Iterator[float]:
+    """Places as near to ``wanted`` ones, by their weights, as neighbours let them that are as
+    far apart as their ``offsets``: least squares by pooling those that push each other."""
+    blocks: list[tuple[float, float, int]] = []  # weighted sum, weight, members
+    for (place, weight), offset in zip(wanted, offsets, strict=True):
+        blocks.append((weight * (place - offset), weight, 1))
         while len(blocks) > 1 and _mean(blocks[-2]) > _mean(blocks[-1]):
             second, first = blocks.pop(), blocks.pop()
             blocks.append((first[0] + second[0], first[1] + second[1], first[2] + second[2]))
-    places = [_mean(block) for block in blocks for _ in range(block[2])]
-    for each, place, offset in zip(row, places, shifts, strict=True):
-        x[each] = place + offset
+    places = (_mean(block) for block in blocks for _ in range(block[2]))
+    return (place + offset for place, offset in zip(places, offsets, strict=True))
 
 
 def _mean(block: tuple[float, float, int]) -> float:
@@ -292,8 +296,8 @@ def _routes(
 def _ports(
     layers: Layering, boxes: Mapping[Any, Box], x: Mapping[Any, float], *, is_upper: bool
 ) -> list[float]:
-    """Where on its box each edge begins (or ends): as far towards the other end as it can,
-    a lone edge in the middle."""
+    """Where on its box each edge begins (or ends): as far towards the other end as it can with
+    some room between two, a lone edge in the middle."""
     ends: dict[Any, list[tuple[float, int]]] = defaultdict(list)
     for number, chain in enumerate(layers.chains):
         own, other = (chain[0], chain[1]) if is_upper else (chain[-1], chain[-2])
@@ -302,10 +306,19 @@ def _ports(
     for own, edges in ends.items():
         box = boxes[own]
         middle, most = box.x + box.width / 2, max(0.0, box.width / 2 - _INSET)
-        if len(edges) == 1:
+        gaps = len(edges) - 1
+        if not gaps:
             most = 0.0
-        for place, number in edges:
-            ports[number] = middle + min(max(place - middle, -most), most)
+        gap = min(LANE, 2 * most / max(1, gaps))
+        edges.sort()
+        wanted = []
+        for place, _ in edges:
+            near = min(max(place, middle - most), middle + most)
+            wanted.append((near, 1.0 if near == place else 0.01))  # what is straight stays
+        offsets = [gap * i for i in range(len(edges))]
+        for i, place in enumerate(_spaced(wanted, offsets)):
+            low, high = middle - most + offsets[i], middle + most - gap * (gaps - i)
+            ports[edges[i][1]] = min(max(place, low), high)
     return ports
 
 

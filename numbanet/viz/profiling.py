@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numbanet.models.data import DataSet
+from numbanet.models.data import DataSet, Piece
 from numbanet.models.graphs import ORDER
 from numbanet.plan.listing import amount
 from numbanet.plan.program import Launch
@@ -127,10 +127,13 @@ def profile_step(
         types, samples = data.types, data.samples
         batch_size = min(batch_size, samples)
 
+    order = np.arange(samples, dtype=np.int64)
+
     def bind(executable: Executable) -> None:
-        executable.bind(ORDER, np.arange(samples, dtype=np.int64))
-        if data is not None:
-            data.bind(executable)
+        if data is None:
+            executable.bind(ORDER, order)
+        else:
+            Piece(data, order, 0, batch_size, 1).bind(executable, trainer.device)
 
     program = trainer.train_program(types, batch_size)
     seconds = measure(trainer.device, program, bind, repeats)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from numbanet import Model, Sequential
+from numbanet import Input, Model, Sequential, nn
 from numbanet.errors import ArgumentError
 from numbanet.layers import Dense
 from numbanet.viz.diagram import LINE_SIZE, TITLE_SIZE
@@ -109,7 +109,29 @@ def test_shared_layers_are_drawn_once() -> None:
     found = draw(drawn.shared())
     ends = [(source, target) for source, target, _ in found.arrows]
     assert {("left", "tower"), ("right", "tower"), ("again", "again")} <= set(ends)
-    assert "".join(found.texts["tower"][0].itertext()) == "tower (Dense) \u00d72"
+    lines = ["".join(text.itertext()) for text in found.texts["tower"]]
+    assert lines == ["tower (Dense) \u00d72", "(None, 16) → (None, 16)"]
+
+
+def test_containers_of_the_other_door_are_frames() -> None:
+    inner = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
+    net = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), inner)
+    found = draw(Sequential([Input((8,)), net, nn.Linear(3, 2)]))
+    assert set(found.frames) == {"sequential", "sequential/2"}
+    assert {"sequential/0", "sequential/1", "sequential/2/0", "sequential/2/1"} <= set(
+        found.boxes
+    )
+    assert ("sequential/1", "sequential/2") in [(a, b) for a, b, _ in found.arrows]
+
+
+def test_arrows_that_meet_at_a_box_have_ends_of_their_own() -> None:
+    for make in drawn.MODELS:
+        ends: dict[str, list[float]] = {}
+        for _, target, points in draw(make()).arrows:
+            ends.setdefault(target, []).append(points[-1][0])
+        for places in ends.values():
+            places.sort()
+            assert all(b - a > 5 for a, b in pairwise(places))
 
 
 def test_what_boxes_say() -> None:

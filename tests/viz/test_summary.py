@@ -97,6 +97,8 @@ def test_modules_of_the_other_door() -> None:
     text = model.summary(expand_nested=True)
     assert "sequential (Sequential)  (None, 4)          36    16 B     72  input" in text
     assert "linear (Linear)          (None, 2)          10     8 B     18  sequential" in text
+    assert "├─ 0 (Linear)" in text
+    assert "└─ 1 (ReLU)" in text
 
 
 def test_modules_with_parameters_of_their_own_are_one_row() -> None:
