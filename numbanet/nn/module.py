@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from numbanet.errors import ArgumentError, GraphError
-from numbanet.ir import DType, Value, scope
+from numbanet.ir import DType, Value
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.nn import state
 from numbanet.nn.conversion import convert, target
@@ -75,8 +75,9 @@ class Module(Holder):
         if any(isinstance(leaf, Value) for leaf in leaves):
             return super().__call__(*args, **kwargs)
         if any(isinstance(leaf, Tensor) and leaf.value is not None for leaf in leaves):
-            with scope(self.name):
-                return self._run(args, kwargs)
+            # Called on values, so that pictures of what holds it find its calls.
+            args, kwargs = map_leaves(_as_value, [args, kwargs])
+            return map_leaves(_as_symbolic, super().__call__(*args, **kwargs))
         return self._run(args, kwargs)
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
