@@ -17,6 +17,9 @@ from numbanet.ops.axes import normalise_axes
 from numbanet.ops.leaf import constant, variable_value
 from numbanet.ops.shapes import inverse
 
+_EPSILON = 1e-7
+"""Keras's: what is added to the number of elements that a mask leaves."""
+
 
 class _Rows(Layer):
     """Weights for each position along ``axis``, and inputs with that axis last."""
@@ -187,17 +190,34 @@ class BatchNormalization(_Normalization):
         self.moving_mean = self.weight("moving_mean", shape, x.dtype, trainable=False)
         self.moving_variance = self.weight("moving_variance", shape, x.dtype, trainable=False)
 
-    def forward(self, x: Value) -> Value:
+    def forward(self, x: Value, mask: Value | None = None) -> Value:
+        """Record normalisation; where a ``mask``, of all axes but the last, is false, elements
+        are not part of the statistics."""
         gamma, beta = self.gamma_beta(x)
         mean, variance = variable_value(self.moving_mean), variable_value(self.moving_variance)
         rows, order = self.rows(x)
-        if self.trainable:
+        y = (rows - mean) * (gamma * ops.rsqrt(variance + self.epsilon)) + beta
+        if self.trainable and mask is None:
             y = ops.batch_norm(
                 rows, gamma, beta, mean, variance, momentum=self.momentum, epsilon=self.epsilon
             )
-        else:
-            y = (rows - mean) * (gamma * ops.rsqrt(variance + self.epsilon)) + beta
+        elif self.trainable:
+            kept = ops.where(ops.expand_dims(mask, -1), ops.ones_like(x), 0)
+            y = ops.by_phase(self._of_some(rows, self.rows(kept)[0], gamma, beta), y)
         return self.unrolled(y, x, order)
+
+    def _of_some(self, rows: Value, kept: Value, gamma: Value, beta: Value) -> Value:
+        """``rows`` normalised by the statistics of the elements where ``kept`` is one."""
+        axes = tuple(range(rows.rank - 1))
+        count = ops.sum(kept, axes) + _EPSILON
+        mean = ops.sum(rows * kept, axes) / count
+        variance = ops.sum(ops.square((rows - mean) * kept), axes) / count
+        y = (rows - mean) * (gamma * ops.rsqrt(variance + self.epsilon)) + beta
+        keep, moves = self.momentum, []
+        for variable, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            old = variable_value(variable)
+            moves.append((old, old * keep + new * (1 - keep)))
+        return ops.carry(y, moves)
 
 
 class LayerNormalization(_Normalization):

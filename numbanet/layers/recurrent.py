@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -358,6 +359,46 @@ class StackedRNNCells(Layer):
         return x, found
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The states of a stateful layer's cells. They are none of its weights, as in Keras."""
+
+    cells: tuple[tuple[Variable, ...], ...]
+
+    @classmethod
+    def zeros(cls, label: str, x: Value, widths: Sequence[Sequence[int]]) -> Kept:
+        """States for batches like ``x`` ``[N, F]``."""
+        size = x.shape[0]
+        if size is None:
+            raise ShapeError(
+                f"{label} is stateful, and needs to know the batch size",
+                got=str(x.shape),
+                mend="Give Input a batch_size",
+            )
+        made = (
+            tuple(Variable(np.zeros((size, w), x.dtype.numpy), f"{label}/state") for w in each)
+            for each in widths
+        )
+        return cls(tuple(made))
+
+    def values(self, label: str, x: Value) -> list[tuple[Value, ...]]:
+        """The states at the start of a run, for a batch like ``x``."""
+        size = self.cells[0][0].type.sizes[0]
+        if x.shape[0] != size:
+            raise ShapeError(f"{label} keeps states of {size} samples", got=str(x.shape))
+        return [tuple(map(variable_value, states)) for states in self.cells]
+
+    def moved_on(self, output: Value, ends: Sequence[Sequence[Value]]) -> Value:
+        """``output`` of a run that ends with these states."""
+        pairs = zip(flatten(self.cells), flatten(list(map(list, ends))), strict=True)
+        return ops.carry(output, [(variable_value(state), end) for state, end in pairs])
+
+    def reset(self) -> None:
+        """Zeros again."""
+        for state in flatten(self.cells):
+            state.assign(np.zeros(state.type.sizes))
+
+
 class RNN(Layer):
     """A cell, applied to each moment of sequences ``(batch, steps, features)``.
 
@@ -376,7 +417,9 @@ class RNN(Layer):
     go_backwards : bool
         Begin with the last moment; outputs are in that order.
     stateful : bool
-        Not supported.
+        A batch begins with the states that the batch before it ended with, in training as in
+        prediction, until `reset_states`. The batch size must be known: ``Input(shape,
+        batch_size)``.
     unroll : bool
         Sequences are unrolled in any case.
     zero_output_for_mask : bool
@@ -387,8 +430,10 @@ class RNN(Layer):
     Raises
     ------
     ShapeError
-        On an input without a known number of steps.
+        On an input without a known number of steps, or a batch of another size than the states.
     """
+
+    _kept: Kept | None = None
 
     def __init__(
         self,
@@ -402,13 +447,12 @@ class RNN(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.refuse("stateful", stateful, False)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, list | tuple) else cell
         _check_cell(self.cell)
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
-        self.stateful = False
+        self.stateful = stateful
         self.unroll = unroll
         self.zero_output_for_mask = zero_output_for_mask
 
@@ -417,6 +461,8 @@ class RNN(Layer):
         first = self._in_order(sequences)[0]
         sizes: Any = self.cell.state_size
         self.cell(first, _zeros(first, [sizes] if isinstance(sizes, int) else sizes))
+        if self.stateful:
+            self._kept = Kept.zeros(self.label, first, [_widths(cell) for cell in self._cells])
 
     def forward(
         self, sequences: Value, initial_state: Any = None, mask: Value | None = None
@@ -440,14 +486,26 @@ class RNN(Layer):
         mask = None if mask is None else self._in_order(mask)
         ends: list[list[Value]] = []
         output = x
-        for cell, start in zip(self._cells, self._starts(initial_state), strict=True):
+        starts = self._starts(initial_state)
+        if self._kept is not None and initial_state is None:
+            starts = self._kept.values(self.label, x[0])
+        for cell, start in zip(self._cells, starts, strict=True):
             run = _run(cell, x, start, mask, self.zero_output_for_mask)
             x, output = run.together(), run.outputs[-1]
             ends.append(list(run.state))
         if self.return_sequences:
             output = ops.transpose(x, (1, 0, 2))
+        if self._kept is not None:
+            output = self._kept.moved_on(output, ends)
         states = ends if isinstance(self.cell, StackedRNNCells) else ends[0]
         return (output, *states) if self.return_state else output
+
+    def reset_states(self) -> None:
+        """Begin the next batch of a stateful layer with zeros."""
+        if self._kept is not None:
+            self._kept.reset()
+
+    reset_state = reset_states
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Value | None:
         return flatten(previous_mask)[0] if self.return_sequences else None

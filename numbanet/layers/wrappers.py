@@ -110,6 +110,13 @@ class Bidirectional(Layer):
             return merged
         return (*merged, *states) if self.merge_mode is None else (merged, *states)
 
+    def reset_states(self) -> None:
+        """Begin the next batch of stateful layers with zeros."""
+        self.forward_layer.reset_states()
+        self.backward_layer.reset_states()
+
+    reset_state = reset_states
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = flatten(previous_mask)[0] if self.return_sequences else None
         return [mask] * (2 if self.merge_mode is None else 1)

@@ -67,5 +67,5 @@ def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lin
 
 
 def _input(name: str, type_: TensorType) -> Value:
-    sizes = tuple(_SAMPLES if i == 0 else size for i, size in enumerate(type_.shape))
-    return input_value(name, sizes, type_.dtype)
+    samples, *sizes = type_.shape
+    return input_value(name, (samples or _SAMPLES, *sizes), type_.dtype)

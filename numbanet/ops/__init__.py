@@ -72,6 +72,7 @@ from numbanet.ops.losses import (
 )
 from numbanet.ops.matmul import matmul
 from numbanet.ops.normalisation import group_norm, rms_norm
+from numbanet.ops.phases import by_phase, carry
 from numbanet.ops.pooling import avg_pool2d, max_pool2d
 from numbanet.ops.random import dropout, number_streams, random_state, random_uniform
 from numbanet.ops.reductions import max, mean, min, sum, sum_to, variance
@@ -91,6 +92,8 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "by_phase",
+    "carry",
     "cast",
     "clip",
     "concatenate",

@@ -287,12 +287,22 @@ def summed_up(library: Any, room: Any) -> Any:
     return model
 
 
+def normalised(library: Any, room: Any) -> Any:
+    ids = library.Input((T,), dtype="int32")
+    x = room.Embedding(5, F, mask_zero=True)(ids)
+    x = room.BatchNormalization(momentum=0.7)(x)
+    model = library.Model(ids, room.Dense(1)(x))
+    model.compile("sgd", "mse")
+    return model
+
+
 PER_STEP = RNG.uniform(0.2, 2, (N, T)).astype(np.float32)
 NUMBERS = RNG.normal(size=(N, T, 1)).astype(np.float32)
 TRAINED = [
     (tagger, LABELS, {}),
     (tagger, LABELS, {"sample_weight": PER_STEP}),
     (regression, NUMBERS, {}),
+    (normalised, NUMBERS, {}),
     (summed_up, NUMBERS[:, 0], {"sample_weight": PER_STEP[:, 0]}),
 ]
 
@@ -316,7 +326,7 @@ def test_twenty_steps(
 
 
 def test_a_residual_keeps_the_mask_of_what_attention_looked_at() -> None:
-    """Keras's attention takes the masks off its inputs when it runs, and not when it records."""
+    """Keras's attention takes the masks off its inputs as it runs, not as it records."""
     assert mask_of(embedded(nb, attended).outputs[0]) is not None
 
 

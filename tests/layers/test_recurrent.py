@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numbanet import Input, layers
-from numbanet.errors import ArgumentError, ShapeError
+from numbanet import Input, Model, layers
+from numbanet.errors import ArgumentError, NumbanetError, ShapeError
 from numbanet.ir import Graph
+from numbanet.optimizers import SGD
 from numbanet.passes.inference import inference
 from numbanet.testing import evaluate
-from tests.layers.calls import compare_calls, needs_jax
+from tests.layers.calls import compare_calls, keras, needs_jax
 
 pytestmark = needs_jax
 
@@ -174,9 +175,81 @@ def test_recurrent_dropout_is_of_the_state():
     assert [node.output.shape for node in drops] == [(None, H)]
 
 
+STATEFUL = [
+    lambda **options: layers.LSTM(H, **options),
+    lambda **options: layers.RNN([layers.GRUCell(2), layers.LSTMCell(H)], **options),
+    lambda **options: layers.Bidirectional(
+        layers.SimpleRNN(H, **options),
+        backward_layer=layers.GRU(2, go_backwards=True, return_sequences=True),
+    ),
+]
+
+
+@pytest.mark.parametrize("make", STATEFUL)
+def test_a_stateful_layer_goes_on_where_the_last_batch_ended(make):
+    whole = np.concatenate([SEQUENCES, SEQUENCES[:, ::-1] * 2], 1).astype(np.float32)
+    x, long = Input((T, F), batch_size=N), Input((2 * T, F))
+    layer, plain = make(stateful=True, return_sequences=True), make(return_sequences=True)
+    model, other = Model(x, layer(x)), Model(long, plain(long))
+    assert len(model.weights) == len(other.weights)
+    model.set_weights(other.get_weights())
+    expected = other.predict(whole)
+    ahead = slice(0, H)
+    first, second = model.predict(whole[:, :T]), model.predict(whole[:, T:])
+    np.testing.assert_allclose(first[..., ahead], expected[:, :T, ahead], atol=1e-6)
+    np.testing.assert_allclose(second[..., ahead], expected[:, T:, ahead], atol=1e-6)
+    layer.reset_states()
+    np.testing.assert_allclose(model.predict(whole[:, :T]), first, atol=1e-6)
+
+
+def test_training_moves_states_on_and_takes_batches_of_their_size_only():
+    x = Input((T, F), batch_size=N)
+    layer = layers.GRU(H, stateful=True)
+    model = Model(x, layer(x))
+    model.compile(SGD(0.0), "mse")
+    model.fit(SEQUENCES, np.zeros((N, H)), batch_size=N, epochs=2, shuffle=False, verbose=0)
+    after = model.predict(SEQUENCES)
+    layer.reset_states()
+    for _ in range(3):
+        by_hand = model.predict(SEQUENCES)
+    np.testing.assert_allclose(after, by_hand, atol=1e-6)
+    with pytest.raises(NumbanetError, match="3"):
+        model.predict(np.zeros((3, T, F)))
+    with pytest.raises(ShapeError, match="keeps states of 2 samples"):
+        layer(Input((T, F), batch_size=3))
+
+
+def test_an_encoder_hands_its_states_to_a_decoder():
+    class Pair(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.encoder = layers.LSTM(H, return_state=True)
+            self.decoder = layers.LSTM(H, return_sequences=True)
+
+        def forward(self, source, target):
+            _, *states = self.encoder(source)
+            return self.decoder(target, initial_state=states)
+
+    class KerasPair(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.encoder = keras.layers.LSTM(H, return_state=True)
+            self.decoder = keras.layers.LSTM(H, return_sequences=True)
+
+        def call(self, source, target):
+            _, *states = self.encoder(source)
+            return self.decoder(target, initial_state=states)
+
+    compare_calls(
+        lambda room: Pair() if room is layers else KerasPair(),
+        [SEQUENCES, SEQUENCES * 0.5],
+        lambda layer, source, target: layer(source, target),
+    )
+
+
 def test_what_is_refused():
-    with pytest.raises(NotImplementedError, match="stateful"):
-        layers.LSTM(H, stateful=True)
+    with pytest.raises(ShapeError, match="needs to know the batch size"):
+        layers.LSTM(H, stateful=True)(Input((T, F)))
     with pytest.raises(NotImplementedError, match="use_cudnn"):
         layers.GRU(H, use_cudnn=True)
     with pytest.raises(TypeError, match="no argument 'unit'"):
