@@ -32,7 +32,12 @@ CASES = [
 
 
 @pytest.fixture(
-    scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.simulator)]
+    scope="module",
+    params=[
+        "cpu",
+        pytest.param("cuda", marks=pytest.mark.simulator, id="simulator"),
+        pytest.param("cuda", marks=pytest.mark.gpu, id="gpu"),
+    ],
 )
 def device(request: pytest.FixtureRequest) -> Device:
     return get_device(request.param)

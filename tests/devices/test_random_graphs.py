@@ -1,4 +1,4 @@
-"""Random graphs on the CPU: what passes and memory plans may not change, with real kernels."""
+"""Random graphs on devices: what passes and memory plans may not change, with real kernels."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FEW = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def device() -> Device:
-    return get_device("cpu")
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Device:
+    return get_device(request.param)
 
 
 def run(drawn: Drawn, device: Device, options: Options, steps: int = 2) -> list[np.ndarray]:

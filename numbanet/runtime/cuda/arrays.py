@@ -106,10 +106,10 @@ def put(driver: Driver, array: np.ndarray) -> DeviceArray:
 
 def is_foreign(array: object) -> bool:
     """Whether another library says that ``array`` is on a GPU."""
-    if hasattr(array, "__cuda_array_interface__"):
-        return True
     device = getattr(array, "__dlpack_device__", None)
-    return device is not None and next(iter(device())) == dlpack.CUDA
+    if device is not None:
+        return next(iter(device())) == dlpack.CUDA
+    return hasattr(array, "__cuda_array_interface__")
 
 
 def adopt(driver: Driver, array: Any) -> DeviceArray:
@@ -125,15 +125,18 @@ def adopt(driver: Driver, array: Any) -> DeviceArray:
     if isinstance(array, DeviceArray) and array._driver is driver:
         return array
     with driver:
-        found = _by_interface if hasattr(array, "__cuda_array_interface__") else _by_dlpack
-        adopted = found(driver, array)
+        interface = getattr(array, "__cuda_array_interface__", {})
+        # Whoever names no stream of its own knows better which one it is by DLPack.
+        if interface.get("stream") or not hasattr(array, "__dlpack__"):
+            adopted = _by_interface(driver, array, interface)
+        else:
+            adopted = _by_dlpack(driver, array)
         if adopted.nbytes:
             _require_here(driver, adopted)
     return adopted
 
 
-def _by_interface(driver: Driver, array: Any) -> DeviceArray:
-    found = array.__cuda_array_interface__
+def _by_interface(driver: Driver, array: Any, found: dict[str, Any]) -> DeviceArray:
     dtype = np.dtype(found["typestr"])
     shape, strides = tuple(found["shape"]), found.get("strides")
     if found.get("mask") is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+import threading
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _INSTALL = (
     "driver is one of CUDA 12"
 )
 _LAST_BROKEN_BY_NUMPY_2_5 = (0, 30, 4)
+_OPENING = threading.Lock()
 
 
 def is_available() -> bool:
@@ -33,7 +35,6 @@ def is_available() -> bool:
     return True
 
 
-@functools.cache
 def open_device() -> CudaDevice:
     """The CUDA device of this process: the first GPU, or with ``NUMBA_ENABLE_CUDASIM=1`` the
     simulator.
@@ -43,6 +44,13 @@ def open_device() -> CudaDevice:
     DeviceError
         If there is none, with what to install or to update.
     """
+    # Two threads that ask at once must not open it twice.
+    with _OPENING:
+        return _open()
+
+
+@functools.cache
+def _open() -> CudaDevice:
     if is_simulated():
         # Not at the top, here and below: with missing packages the imports would fail.
         from numbanet.runtime.cuda.device import CudaDevice

@@ -40,7 +40,8 @@ def make_increment(threads):
 
 def make_out_of_bounds(threads):
     def kernel(a, n):
-        a[np.uint32(n + np.uint32(1_000_000_000))] = float32(1)
+        # No address: only so many bits of one are used.
+        a[np.uint64(np.uint64(n) + np.uint64(1 << 50))] = float32(1)
 
     return kernel
 

@@ -1,6 +1,9 @@
 """Where CUDA cannot be used, the error says why and what to do."""
 
 import importlib
+import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -82,7 +85,32 @@ def test_not_available_is_an_answer_and_an_error(monkeypatch):
 
     monkeypatch.setattr(availability, "is_simulated", lambda: False)
     monkeypatch.setattr(availability, "require_packages", missing)
-    availability.open_device.cache_clear()
+    availability._open.cache_clear()
     assert availability.is_available() is False
     with pytest.raises(DeviceError, match="not installed"):
         availability.open_device()
+
+
+def test_threads_that_ask_at_once_get_one_device(monkeypatch):
+    opened = []
+
+    monkeypatch.setattr(availability, "is_simulated", lambda: False)
+    monkeypatch.setattr(availability, "require_packages", lambda: None)
+    monkeypatch.setattr(availability, "require_driver", lambda: None)
+    driver = SimpleNamespace(RealDriver=lambda: opened.append(1) or time.sleep(0.05))
+    monkeypatch.setitem(sys.modules, "numbanet.runtime.cuda.real", driver)
+    device = SimpleNamespace(CudaDevice=lambda driver: object())
+    monkeypatch.setitem(sys.modules, "numbanet.runtime.cuda.device", device)
+    availability._open.cache_clear()
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(availability.open_device()))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    availability._open.cache_clear()
+    assert len(opened) == 1
+    assert len(set(map(id, found))) == 1
