@@ -6,6 +6,12 @@ that was recorded as one compiled program; the next iteration finds that program
 
 from numbanet.tensors import cuda, functions
 from numbanet.tensors.creation import (
+    BoolTensor,
+    ByteTensor,
+    DoubleTensor,
+    FloatTensor,
+    IntTensor,
+    LongTensor,
     arange,
     as_tensor,
     asarray,
@@ -84,6 +90,12 @@ from numbanet.tensors.tensor import (
 )
 
 __all__ = [
+    "BoolTensor",
+    "ByteTensor",
+    "DoubleTensor",
+    "FloatTensor",
+    "IntTensor",
+    "LongTensor",
     "Size",
     "Tensor",
     "arange",

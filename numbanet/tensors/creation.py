@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numbanet.initializers import set_seed
 from numbanet.ir import DType
 from numbanet.tensors.functions.conversions import check_device
 from numbanet.tensors.functions.shapes import listed
+from numbanet.tensors.size import Size
 from numbanet.tensors.tensor import Tensor
 
 AnyDType = DType | str | None
@@ -102,6 +103,31 @@ def as_tensor(data: Any, dtype: AnyDType = None, device: Any = None) -> Tensor:
 
 
 asarray = as_tensor
+
+
+def construct(dtype: DType, *data: Any) -> Tensor:
+    """A tensor of numbers, or of zeros if ``data`` is sizes."""
+    if all(isinstance(each, int) for each in data):
+        return zeros(data, dtype=dtype) if data else tensor([], dtype=dtype)
+    (numbers,) = data
+    return (zeros if isinstance(numbers, Size) else tensor)(numbers, dtype=dtype)
+
+
+def _constructor(name: str, dtype: DType) -> Callable[..., Tensor]:
+    def make(*data: Any) -> Tensor:
+        return construct(dtype, *data)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"A {dtype} tensor of numbers, or of zeros if ``data`` is sizes."
+    return make
+
+
+FloatTensor = _constructor("FloatTensor", DType.FLOAT32)
+DoubleTensor = _constructor("DoubleTensor", DType.FLOAT64)
+IntTensor = _constructor("IntTensor", DType.INT32)
+LongTensor = _constructor("LongTensor", DType.INT64)
+ByteTensor = _constructor("ByteTensor", DType.UINT8)
+BoolTensor = _constructor("BoolTensor", DType.BOOL)
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:

@@ -85,11 +85,7 @@ def _conversion(name: str, dtype: DType) -> Function:
 
 def _construct(self: Tensor, *data: Any) -> None:
     """A float32 tensor of numbers, or of zeros if ``data`` is sizes; see `numbanet.tensor`."""
-    if all(isinstance(each, int) for each in data):
-        made = creation.zeros(data) if data else creation.tensor([])
-    else:
-        (numbers,) = data
-        made = creation.tensor(numbers, dtype=DType.FLOAT32)
+    made = creation.construct(DType.FLOAT32, *data)
     self.tensor_type, self.numbers = made.tensor_type, made.numbers
 
 
@@ -348,6 +344,11 @@ def new_tensor(
     return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 
+def new(self: Tensor, *data: Any) -> Tensor:
+    """A tensor of this one's dtype: of numbers, or of zeros if ``data`` is sizes."""
+    return creation.construct(self.dtype, *data)
+
+
 def _new(create: Function, name: str) -> Function:
     def method(self: Tensor, *args: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
         return create(*args, dtype=dtype or self.dtype, **kwargs)
@@ -398,7 +399,7 @@ def _format(self: Tensor, spec: str) -> str:
 _OWN = (
     *(zero_, fill_, copy_, uniform_, normal_, bernoulli_, random_, detach_),
     *(size, dim, numel, element_size, is_floating_point, contiguous, is_contiguous),
-    *(cpu, cuda, new_tensor, view_as, where),
+    *(cpu, cuda, new, new_tensor, view_as, where),
     *(shapes.clone, shapes.expand, shapes.expand_as, shapes.repeat, shapes.reshape_as),
     *(shapes.view, conversions.to, conversions.type_as),
     *(sized.nonzero, sized.masked_select, sized.unique, sized.bincount),

@@ -167,3 +167,17 @@ def test_a_generator_has_a_seed_of_its_own():
     np.testing.assert_array_equal(draw(), draw())
     with pytest.raises(NotImplementedError, match="device"):
         numbanet.Generator(device="cuda")
+
+
+@pytest.mark.parametrize(
+    "name", ["FloatTensor", "DoubleTensor", "IntTensor", "LongTensor", "ByteTensor"]
+)
+def test_constructors_by_type_take_numbers_or_sizes(name):
+    for data in ([[1, 2], [3, 4]], [2**24 + 1] if name == "LongTensor" else [7]):
+        ours, theirs = getattr(numbanet, name)(data), getattr(torch, name)(data)
+        for mine, peer in ((ours, theirs), (ours.new(data), theirs.new(data))):
+            assert repr(mine) == repr(peer).replace("torch.", "numbanet.")
+    assert getattr(numbanet, name)(2, 0, 3).shape == (2, 0, 3)
+    assert getattr(numbanet, name)(numbanet.zeros(2, 3).size()).shape == (2, 3)
+    assert getattr(numbanet, name)().shape == (0,)
+    assert numbanet.BoolTensor([1, 0]).tolist() == [True, False]

@@ -111,6 +111,7 @@ CASES = [
     ("sum", lambda m: (m.tensor(A).sum(dim=0), m.tensor(K).sum(), m.tensor(A).mean(1, True))),
     ("where", lambda m: m.tensor(A).where(m.tensor(MASK), m.tensor(B))),
     ("new", lambda m: (m.tensor(K).new_zeros(2, 3), m.tensor(A).new_tensor([1, 2]))),
+    ("where", lambda m: m.where(m.tensor(MASK))),
     ("nonzero", lambda m: (m.tensor(MASK).nonzero(), *m.tensor(MASK).nonzero(as_tuple=True))),
     ("masked_select", lambda m: m.tensor(A).masked_select(m.tensor([True, False, True]))),
     ("unique", lambda m: m.tensor([3, 1, 3, 2]).unique(return_counts=True)),
@@ -250,7 +251,6 @@ def test_views_are_those_of_torch(function):
         (lambda x: x.to("tpu"), TypeError),
         (lambda x: x.view(tensors.int32), NotImplementedError),
         (lambda x: x.long().mean(), DTypeError),
-        (lambda x: x.scatter(1, tensors.tensor([[0]]), x), NotImplementedError),
         (lambda x: iter(x.sum()), TypeError),
     ],
 )
@@ -328,8 +328,8 @@ IN_PLACE = {
     ("other", "other"): "addcdiv_ addcmul_",
     ("mask", 0.3): "masked_fill_",
     (0, "index", "other"): "index_add_",
-    (1, "places", "other"): "scatter_add_",
     (1, "places", 0.3): "scatter_",
+    (1, "places", "other"): "scatter_add_ scatter_",
 }
 """Arguments, and the methods in place that take them."""
 

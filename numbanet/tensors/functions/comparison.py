@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 from numbanet import ops
 from numbanet.ir import DType, Value
@@ -117,9 +119,21 @@ def bitwise_not(input: Value) -> Value:
 
 
 @tensor_function
-def where(condition: Value, input: Operand, other: Operand) -> Value:
-    """Elements of ``input`` where ``condition`` is true, of ``other`` elsewhere."""
+def _where(condition: Value, input: Operand, other: Operand) -> Value:
     return ops.where(condition, *together(input, other))
+
+
+@functools.wraps(_where)
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """Elements of ``input`` where ``condition`` is true, of ``other`` elsewhere.
+
+    Of a condition alone, where it is true: a vector of indices for each axis, read at once.
+    """
+    if input is None and other is None:
+        from numbanet.tensors.functions.sized import nonzero
+
+        return nonzero(condition, as_tuple=True)
+    return _where(condition, input, other)
 
 
 @tensor_function

@@ -293,27 +293,27 @@ def _scattered(input: Value, dim: int, index: Value, src: Value) -> Value:
     return ops.reshape(total, sizes)
 
 
-def scatter(input: Any, dim: int, index: Any, value: Number) -> Any:
-    """``input`` with ``value`` where ``index`` says, see `gather`.
+def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None) -> Any:
+    """``input`` with elements of ``src``, or a number, where ``index`` says, see `gather`.
 
-    Raises
-    ------
-    NotImplementedError
-        If ``value`` is a tensor.
+    Where ``index`` names an element several times, it takes the mean of what comes for it;
+    PyTorch's takes any.
     """
-    if not isinstance(value, (int, float)):
-        raise NotImplementedError(
-            "scatter() of a tensor; it takes a number, or use scatter_add()"
-        )
     check_range(index, input, dim)
-    return _scatter(input, dim, index, value)
+    return _scatter(input, dim, index, value if src is None else src)
 
 
 @tensor_function
-def _scatter(input: Value, dim: int, index: Value, value: Number) -> Value:
-    ones = ops.full(index.type.sizes, 1, DType.FLOAT32)
-    is_named = _scattered(input, dim, index, ones) > 0.0
-    return ops.where(is_named, as_value(value, input.dtype), input)
+def _scatter(input: Value, dim: int, index: Value, src: Operand) -> Value:
+    counts = _scattered(input, dim, index, ops.full(index.type.sizes, 1, DType.FLOAT32))
+    new = as_value(src, input.dtype)
+    if new.rank:
+        part = ops.slice(new, [slice(0, n) for n in index.type.sizes])
+        floating = part if part.dtype.is_floating else ops.cast(part, DType.FLOAT64)
+        total = _scattered(input, dim, index, floating)
+        mean = total / ops.cast(ops.maximum(counts, 1.0), total.dtype)
+        new = ops.cast(mean, input.dtype)
+    return ops.where(counts > 0.0, new, input)
 
 
 @tensor_function
