@@ -2,7 +2,7 @@
 
 ::
 
-    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse -> plan
+    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse -> rows -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
 that only make programs faster; the results are the same.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import Graph, TensorType
 from numbanet.ir.verify import verify
+from numbanet.ops.rows import ROWS
 from numbanet.passes.algebra import algebra
 from numbanet.passes.bind import bind
 from numbanet.passes.cse import cse
@@ -23,6 +24,7 @@ from numbanet.passes.epilogue import epilogue
 from numbanet.passes.fold import fold
 from numbanet.passes.fuse import fuse
 from numbanet.passes.layout import layout
+from numbanet.passes.rows import rows
 from numbanet.plan.planner import plan
 from numbanet.plan.program import Program
 from numbanet.runtime.device import Device
@@ -34,8 +36,12 @@ PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("cse", cse),
     ("epilogue", epilogue),
     ("fuse", fuse),
+    (ROWS.name, rows),
 )
 """The optional passes, in the order in which they run."""
+
+_NEEDS = {ROWS.name: ROWS.name}
+"""Of passes that make an op which not every device has kernels for, its name."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,8 @@ def optimise(graph: Graph, native: frozenset[str], options: Options) -> Graph:
     verify(graph)
     graph = decompose(graph, native)
     for name, rewrite in PASSES:
-        if name in options.passes:
+        has_kernels = name not in _NEEDS or _NEEDS[name] in native
+        if name in options.passes and has_kernels:
             graph = rewrite(graph)
             verify(graph)
     return graph

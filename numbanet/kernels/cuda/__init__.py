@@ -3,6 +3,7 @@
 # Each of these enters its lowerings into the table.
 from numbanet.kernels.cuda import (
     batch_norm,
+    chain,
     convolution,
     fused,
     indexing,
@@ -16,6 +17,7 @@ from numbanet.kernels.cuda.registry import LOWERINGS, lowering
 __all__ = [
     "LOWERINGS",
     "batch_norm",
+    "chain",
     "convolution",
     "fused",
     "indexing",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from numbanet.ir import DType, Node, Value
 from numbanet.ir.op import attrs_of
-from numbanet.kernels.cuda.partial import Work, product_calls
+from numbanet.kernels.cuda.partial import PartialSums, Work, partial_sums, product_calls
 from numbanet.kernels.cuda.product import Epilogue, Matrix, Product
 from numbanet.kernels.cuda.registry import lowering
-from numbanet.kernels.cuda.tiling import choose
+from numbanet.kernels.cuda.tiling import Plan, choose
 from numbanet.kernels.iteration import Dims, collapse
 from numbanet.kernels.kernel import Call
 from numbanet.ops.expression import Expression
@@ -21,7 +21,19 @@ from numbanet.ops.matmul import MatmulAttrs
 @lowering("matmul")
 def lower_matmul(node: Node) -> tuple[Call, ...]:
     attrs = attrs_of(node, MatmulAttrs)
-    a, b, *extras = node.inputs
+    extras = tuple(node.inputs[2:])
+    epilogue = epilogue_of(attrs.epilogue, node.output, extras)
+    return product_calls(*_product_of(node, extras), epilogue)
+
+
+def lower_sums(node: Node) -> PartialSums:
+    """The product alone, its epilogue left to whoever adds up the partial sums."""
+    return partial_sums(*_product_of(node, ()))
+
+
+def _product_of(node: Node, extras: tuple[Value, ...]) -> tuple[str, Product, Work, Plan]:
+    attrs = attrs_of(node, MatmulAttrs)
+    a, b = node.inputs[:2]
     batch = _batch(node, attrs)
     rows, terms = _matrix(a, attrs.transpose_a)
     terms_b, columns = _matrix(b, attrs.transpose_b)
@@ -33,7 +45,7 @@ def lower_matmul(node: Node) -> tuple[Call, ...]:
         a=a,
         b=b,
         out=node.output,
-        extras=tuple(extras),
+        extras=extras,
         sizes=(rows, columns, terms, *batch.sizes),
         rows=rows,
         columns=columns,
@@ -43,8 +55,7 @@ def lower_matmul(node: Node) -> tuple[Call, ...]:
     plan = choose(rows, columns, terms, batch.count, a.dtype)
     product = _product(attrs, batch, load_width(a), load_width(b))
     letters = "".join("t" if is_ else "n" for is_ in (attrs.transpose_a, attrs.transpose_b))
-    epilogue = epilogue_of(attrs.epilogue, node.output, tuple(extras))
-    return product_calls(f"matmul_{letters}", product, work, plan, epilogue)
+    return f"matmul_{letters}", product, work, plan
 
 
 def epilogue_of(

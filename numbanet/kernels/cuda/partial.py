@@ -60,11 +60,25 @@ def product_calls(
         return ()
     if plan.splits == 1:
         return (_product_call(name, product, work, plan, epilogue, work.out),)
+    parts = partial_sums(name, product, work, plan)
+    return parts.call, _sum_call(work, plan, epilogue, parts.partials)
+
+
+@dataclass(frozen=True)
+class PartialSums:
+    """``splits`` sums for each element of a product, one after the other in ``partials``, and
+    the call that computes them."""
+
+    call: Call
+    partials: Scratch
+    splits: int
+
+
+def partial_sums(name: str, product: Product, work: Work, plan: Plan) -> PartialSums:
+    check_sizes(work.a, work.b, work.out)
     partials = Scratch(plan.splits * work.out.type.size * work.a.dtype.itemsize)
-    return (
-        _product_call(name, product, work, plan, Epilogue(), partials),
-        _sum_call(work, plan, epilogue, partials),
-    )
+    call = _product_call(name, product, work, plan, Epilogue(), partials)
+    return PartialSums(call, partials, plan.splits)
 
 
 def in_place(
