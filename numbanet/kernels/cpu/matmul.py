@@ -30,6 +30,10 @@ first-level cache. The sums so far then rest in the result."""
 _BLOCK = (9, 8)
 """Panels of rows and of columns in a block: the second-level cache holds its left operand."""
 
+_PACKED_FROM = ((4096, 96), (2048, 192), (1, 640))
+"""Rows of a result from which on the right operand is packed, where the length of its own rows
+in bytes is a multiple of the first number."""
+
 _TILES = 16
 _TILE_FLOPS = 500_000
 """Blocks are made smaller until there are so many, or until they are worth so little."""
@@ -158,10 +162,10 @@ class _Product:
 
     def _is_right_packed(self) -> bool:
         """As for the left operand; rows of a single panel are contiguous anyway."""
-        if self.columns <= self.tile.columns:
+        if self.columns <= self.tile.columns or self.depth < 32:
             return False
-        is_clashing = self.columns * self.dtype.itemsize % 2048 == 0 and self.depth >= 32
-        return self.rows >= (28 if is_clashing else 96)
+        line = self.columns * self.dtype.itemsize
+        return self.rows >= next(rows for nbytes, rows in _PACKED_FROM if line % nbytes == 0)
 
     def _pack(self, source: Value, count: int, lane: int, step: int, width: int) -> Operand:
         panels, call = pack(
@@ -267,7 +271,7 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_tile import tile_product
 
-    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_left=not a_is_rows)
+    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_ahead=True)
     heights, most_rows, most_columns = tile.heights, tile.rows, tile.columns
 
     @inline

@@ -18,8 +18,9 @@ from numba.extending import intrinsic
 from numbanet.kernels.cpu.vector import RegisterTile
 
 _INT = ir.IntType(64)
-_AHEAD = 16
-"""Steps between fetching a left operand's lines and reading them: some 100 ns."""
+_LINE_BYTES = 64
+_LEFT_AHEAD, _RIGHT_AHEAD = 16, 8
+"""Steps between fetching an operand's lines and reading them: some 100 ns, and 50."""
 
 _Value = Any
 """A value of llvmlite's; type checkers cannot see what it has."""
@@ -30,7 +31,7 @@ def tile_product(
     *,
     a_row: int | None,
     is_lanewise: bool = False,
-    fetches_left: bool = False,
+    fetches_ahead: bool = False,
 ) -> Callable[..., None]:
     """An intrinsic that computes one block ``c = a @ b``, or ``c += a @ b``.
 
@@ -48,9 +49,10 @@ def tile_product(
         Whether each column has numbers of its own in the left operand, adjacent as those of
         the right one: ``c[i, j]`` is the sum of ``a[i, k, j] * b[k, j]``, as depthwise
         convolutions have it.
-    fetches_left : bool
-        Whether the left operand's numbers are called for some steps before they are needed:
-        for those that are too far from one step to the next for the processor to foresee.
+    fetches_ahead : bool
+        Whether lines of the operands are called for some steps before they are needed: for
+        operands whose steps are too far apart for the processor to foresee. A left operand
+        whose steps follow one another it foresees.
 
     Returns
     -------
@@ -62,7 +64,6 @@ def tile_product(
     """
 
     variant = _LanewiseVariant if is_lanewise else _Variant
-    ahead = _AHEAD if fetches_left else 0
 
     @intrinsic
     def product(
@@ -85,7 +86,7 @@ def tile_product(
         outer: Any,
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _emit_variants(tile, variant, a_row, ahead, builder, args)
+            _emit_variants(tile, variant, a_row, fetches_ahead, builder, args)
             return context.get_dummy_value()
 
         n = types.int64
@@ -99,7 +100,7 @@ def _emit_variants(
     tile: RegisterTile,
     variant: type[_Variant],
     a_row: int | None,
-    ahead: int,
+    fetches_ahead: bool,
     builder: ir.IRBuilder,
     args: Sequence[_Value],
 ) -> None:
@@ -119,7 +120,8 @@ def _emit_variants(
             block = builder.append_basic_block(f"tile.{height}x{width}")
             switch.add_case(_INT(height * widest + width), block)
             builder.position_at_end(block)
-            writer = variant(tile, builder, height, (width + 1) // 2, ahead)
+            writer = variant(tile, builder, height, (width + 1) // 2)
+            writer.fetches_ahead = fetches_ahead
             writer.emit(a_row, columns if width % 2 else None, rest)
             builder.branch(done)
     builder.position_at_end(impossible)
@@ -131,12 +133,12 @@ class _Variant:
     """Writes the loop for a fixed number of rows and vectors."""
 
     def __init__(
-        self, tile: RegisterTile, builder: ir.IRBuilder, rows: int, vectors: int, ahead: int
+        self, tile: RegisterTile, builder: ir.IRBuilder, rows: int, vectors: int
     ) -> None:
         self.builder = builder
         self.rows = rows
         self.vectors = vectors
-        self.ahead = ahead
+        self.fetches_ahead = False
         self.lanes = tile.lanes
         self.itemsize = tile.dtype.itemsize
         self.element = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
@@ -214,12 +216,9 @@ class _Variant:
         builder.position_at_end(body)
         index, a_now, b_now = (builder.phi(each.type) for each in (count, a, b))
         sums_now = [builder.phi(self.vector) for _ in sums]
-        if self.ahead and not below:
-            numbers = addresses.numbers(
-                builder.gep(a_now, [builder.mul(a_stride, _INT(self.ahead))])
-            )
-            self._fetch(numbers[0])
-            self._fetch(numbers[-1])
+        if self.fetches_ahead and not below:
+            self._fetch_left(addresses, a_now, a_stride)
+            self._fetch_right(b_now, b_stride)
         new = self._nest(below, addresses, a_now, b_now, sums_now)
         after = builder.block
         steps = (
@@ -282,6 +281,20 @@ class _Variant:
             return
         arguments = [value, address, _i32(self.itemsize), self.mask]
         self._call("masked.store", ir.VoidType(), arguments)
+
+    def _fetch_left(
+        self, addresses: _FixedAddresses | _FreeAddresses, a: _Value, stride: _Value
+    ) -> None:
+        if isinstance(addresses, _FixedAddresses):
+            distance = self.builder.mul(stride, _INT(_LEFT_AHEAD))
+            numbers = addresses.numbers(self.builder.gep(a, [distance]))
+            self._fetch(numbers[0])
+            self._fetch(numbers[-1])
+
+    def _fetch_right(self, b: _Value, stride: _Value) -> None:
+        step = self.builder.gep(b, [self.builder.mul(stride, _INT(_RIGHT_AHEAD))])
+        for element in range(0, self.vectors * self.lanes, _LINE_BYTES // self.itemsize):
+            self._fetch(self.builder.gep(step, [_INT(element)]))
 
     def _fetch(self, address: _Value) -> None:
         """Call for the line of ``address``, which may lie beyond the operand."""

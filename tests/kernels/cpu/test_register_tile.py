@@ -16,11 +16,11 @@ TILES = {
 }
 
 
-def make_product(tile, a_row, is_lanewise, fetches_left):
+def make_product(tile, a_row, is_lanewise, fetches_ahead):
     from numbanet.kernels.cpu.register_tile import tile_product
 
     product = tile_product(
-        tile, a_row=a_row, is_lanewise=is_lanewise, fetches_left=fetches_left
+        tile, a_row=a_row, is_lanewise=is_lanewise, fetches_ahead=fetches_ahead
     )
 
     def kernel(first, last, c, a, b, rows, columns, c_row, a_free, depth, add):
