@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from numbanet.errors import ArgumentError
@@ -28,10 +28,15 @@ def find(what: str, name: object, known: Mapping[str, T], alternative: str = "")
     """
     if isinstance(name, str) and name in known:
         return known[name]
-    near = difflib.get_close_matches(str(name), known, n=3)
     raise ArgumentError(
         f"unknown {what}",
         got=repr(name),
         expected=", ".join([*known, alternative] if alternative else known),
-        mend=f"Nearest: {', '.join(map(repr, near))}" if near else None,
+        mend=nearest(name, known),
     )
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """What to try in the place of a name that is not known; None if nothing is like it."""
+    near = difflib.get_close_matches(str(name), list(known), n=3)
+    return f"Nearest: {', '.join(map(repr, near))}" if near else None

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from numbanet.errors import DTypeError, FormatError
+from numbanet.errors import ArgumentError, DTypeError, FormatError
 from numbanet.io.atomic import PathLike, replacing
 
 _CODES = {
@@ -32,6 +33,9 @@ _CODES = {
 """Safetensors' names of element types, by NumPy's."""
 
 _ALIGNMENT = 8
+
+_FOREIGN = (".keras", ".h5", ".hdf5", ".pt", ".pth")
+"""What the names of files end in that are of another format."""
 
 
 def save_tensors(
@@ -57,11 +61,14 @@ def save_tensors(
 
     Raises
     ------
+    ArgumentError
+        If the path ends as those of another format do: ``.keras``, ``.h5``, ``.pt``.
     DTypeError
         On element types that the format has no name for.
     OSError
         If writing fails; then the old file is still there.
     """
+    check_ending(path)
     arrays = {name: as_array(tensor, name) for name, tensor in tensors.items()}
     # Large elements first, so that each array lies on a multiple of its element size.
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
@@ -81,6 +88,14 @@ def save_tensors(
         file.write(text)
         for name in order:
             file.write(arrays[name].tobytes())
+
+
+def check_ending(path: PathLike) -> None:
+    """Raise ArgumentError for a path that says that the file is of another format."""
+    if Path(path).suffix in _FOREIGN:
+        raise ArgumentError(
+            "files are safetensors", got=fspath(path), mend="Let its name end in .safetensors"
+        )
 
 
 def load_tensors(path: PathLike) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from numbanet import losses as loss_names
 from numbanet import metrics as metric_names
 from numbanet import ops
 from numbanet.arrays.inputs import by_name
+from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
 from numbanet.layers.masks import mask_of
@@ -300,5 +301,7 @@ def _check_names(what: str, given: Mapping[str, Any], outputs: Sequence[str]) ->
     for name in given:
         if name not in outputs:
             raise ArgumentError(
-                f"{what}: no output {name!r}", expected=", ".join(map(repr, outputs))
+                f"{what}: no output {name!r}",
+                expected=", ".join(map(repr, outputs)),
+                mend=nearest(name, outputs),
             )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
 from numbanet.ir import scope
 from numbanet.layers.module import Call, Module, walk
@@ -24,7 +25,11 @@ def find_layer(model: Module, path: str) -> Module:
     for name in str(path).split("/"):
         below = found.submodules()
         if name not in below:
-            raise ArgumentError(f"no layer {name!r}", expected=", ".join(below) or "no layers")
+            raise ArgumentError(
+                f"no layer {name!r}",
+                expected=", ".join(below) or "no layers",
+                mend=nearest(name, below),
+            )
         found = below[name]
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import TensorType, Value
 from numbanet.layers.module import Module, walk
@@ -105,18 +106,21 @@ class Sequential(Model):
 
     def _positions(self, key: slice) -> slice:
         """``key`` with positions for names."""
-        names = list(self._layers)
         start, stop = key.start, key.stop
         if isinstance(start, str):
-            start = names.index(self._held(start))
+            start = self._position(start)
         if isinstance(stop, str):
-            stop = names.index(self._held(stop)) + 1
+            stop = self._position(stop) + 1
         return slice(start, stop, key.step)
 
-    def _held(self, name: str) -> str:
+    def _position(self, name: str) -> int:
         if name not in self._layers:
-            raise ArgumentError(f"no layer {name!r}", expected=", ".join(self._layers))
-        return name
+            raise ArgumentError(
+                f"no layer {name!r}",
+                expected=", ".join(self._layers),
+                mend=nearest(name, self._layers),
+            )
+        return list(self._layers).index(name)
 
     def _sliced(self, key: slice) -> Sequential:
         part = Sequential(dict(list(self._layers.items())[key]))

@@ -6,7 +6,7 @@ that one launch updates a whole model. `numbanet.optim` offers them under PyTorc
 
 from __future__ import annotations
 
-from numbanet.errors import ArgumentError
+from numbanet.arrays.naming import find
 from numbanet.optimizers import schedules
 from numbanet.optimizers.classes import (
     SGD,
@@ -53,11 +53,5 @@ def get(identifier: OptimizerLike) -> Optimizer:
     """The optimizer of a name such as ``"sgd"``, with its defaults."""
     if isinstance(identifier, Optimizer):
         return identifier
-    make = _NAMES.get(identifier.lower()) if isinstance(identifier, str) else None
-    if make is None:
-        raise ArgumentError(
-            "unknown optimizer",
-            got=repr(identifier),
-            expected=", ".join(_NAMES) + ", or an Optimizer",
-        )
-    return make()
+    name = identifier.lower() if isinstance(identifier, str) else identifier
+    return find("optimizer", name, _NAMES, "an Optimizer")()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
 from numbanet.viz.outline import Outline, Part, outline
 
@@ -85,7 +86,9 @@ def _in_range(whole: Outline, names: tuple[str, str] | None) -> tuple[Part, ...]
     known = [part.name for part in whole.parts]
     for name in names:
         if name not in known:
-            raise ArgumentError(f"no layer {name!r}", expected=", ".join(known))
+            raise ArgumentError(
+                f"no layer {name!r}", expected=", ".join(known), mend=nearest(name, known)
+            )
     first, last = (known.index(name) for name in names)
     return whole.parts[first : last + 1]
 

@@ -257,6 +257,8 @@ def test_checkpoints_by_steps(tmp_path: Path) -> None:
     ]
     with pytest.raises(ArgumentError, match="save_freq"):
         callbacks.ModelCheckpoint(path, save_freq=0)
+    with pytest.raises(ArgumentError, match="files are safetensors"):
+        callbacks.ModelCheckpoint("best.keras")
     with pytest.raises(ArgumentError, match="got nope, expected epoch, loss"):
         fit(linear(), [callbacks.ModelCheckpoint("{nope}", save_weights_only=True)], epochs=1)
 
@@ -304,7 +306,10 @@ def test_a_backup_of_another_model(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="of another model"):
         random_model().fit(X, Y, verbose=0, callbacks=keep)
     keep.path.write_bytes(b"nothing")
-    with pytest.raises(FormatError, match="is no backup"):
+    with pytest.raises(FormatError, match="not a safetensors file"):
+        fit(linear(), [keep], epochs=1)
+    linear().save_weights(keep.path)
+    with pytest.raises(FormatError, match="no backup"):
         fit(linear(), [keep], epochs=1)
 
 

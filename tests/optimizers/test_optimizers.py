@@ -138,8 +138,8 @@ def test_names() -> None:
         assert type(optimizers.get(name.lower())) is getattr(optimizers, name)
     own = SGD(0.1)
     assert optimizers.get(own) is own
-    with pytest.raises(ArgumentError, match="unknown optimizer, got 'sdg', expected sgd, adam"):
-        optimizers.get("sdg")
+    with pytest.raises(ArgumentError, match="unknown optimizer, got 'sdg', .* Nearest: 'sgd'"):
+        optimizers.get("SDG")
 
 
 WRONG: list[Callable[[], object]] = [

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save
 
 from numbanet.errors import ArgumentError, FormatError
 from numbanet.models.callbacks.base import Callback, Log
@@ -47,7 +46,10 @@ class ModelCheckpoint(Monitor):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
+        from numbanet.io.tensors import check_ending  # `io` is made of models.
+
         super().__init__(monitor, mode)
+        check_ending(filepath)
         self.filepath, self.verbose = str(filepath), verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self.save_freq = _checked_frequency(save_freq)
@@ -138,7 +140,7 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Log | None = None) -> None:
         if self.path.exists():
-            state = _read_state(self.path)
+            state = _state(self.path)
             _restore(self.model.trainer.everything(), state)
             self.model.fitting.resume(int(state["epoch"]), int(state["seed"]))
 
@@ -160,20 +162,25 @@ class BackupAndRestore(Callback):
             self._older.unlink(missing_ok=True)
 
     def _write(self, epoch: int) -> None:
+        from numbanet.io import save_tensors
+
         everything = self.model.trainer.everything()
         state = {name: each.numpy() for name, each in everything.items()}
         state["epoch"] = np.asarray(epoch)
         state["seed"] = np.asarray(self.model.fitting.seed)
         if self.double_checkpoint and self.path.exists():
             os.replace(self.path, self._older)
-        write_atomically(self.path, save(state))
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        save_tensors(state, self.path)
 
 
-def _read_state(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return load_file(path)
-    except Exception as error:  # safetensors raises a class of its own for all it finds
-        raise FormatError(f"{path} is no backup", got=str(error)) from error
+def _state(path: Path) -> dict[str, np.ndarray]:
+    from numbanet.io import load_tensors
+
+    state = load_tensors(path)
+    if not {"epoch", "seed"} <= set(state):
+        raise FormatError("the file is no backup", got=str(path))
+    return state
 
 
 def _restore(variables: dict[str, Any], state: dict[str, np.ndarray]) -> None:
@@ -185,20 +192,6 @@ def _restore(variables: dict[str, Any], state: dict[str, np.ndarray]) -> None:
         raise FormatError("the backup is of another model", got=", ".join(sorted(other)))
     for name, variable in variables.items():
         variable.assign(state[name])
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or, after an error, as it was before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _checked_frequency(save_freq: str | int) -> str | int:
