@@ -35,7 +35,7 @@ _PACKED_FROM = ((4096, 96), (2048, 192), (1, 640))
 in bytes is a multiple of the first number."""
 
 _TILES = 16
-_TILE_FLOPS = 500_000
+_TILE_FLOPS = 80_000
 """Blocks are made smaller until there are so many, or until they are worth so little."""
 
 
