@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from numbanet.errors import ArgumentError
@@ -52,12 +53,27 @@ class Model(Filed, Trainable):
                 "a Model needs inputs and outputs", mend="Or subclass it and write forward()"
             )
 
-    def summary(self, batch_size: int = 32, **options: Any) -> str:
-        """Print and return a table of layers, shapes, parameters, connections and costs.
+    def summary(
+        self,
+        *,
+        batch_size: int = 32,
+        print_fn: Callable[[str], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Print a table of layers, shapes, parameters, connections and costs.
 
-        Of a compiled model it also shows the memory of a training step of ``batch_size``
-        samples, which is known without running one. ``options`` are those of
-        `numbanet.viz.summary.summary`: ``expand_nested``, ``show_trainable`` and so on.
+        Of a compiled model it also shows the memory of a training step, which is known without
+        running one.
+
+        Parameters
+        ----------
+        batch_size : int
+            Of that step.
+        print_fn : callable, optional
+            Called with the text instead of ``print``.
+        **options
+            Those of `numbanet.viz.summary.summary`: ``expand_nested``, ``show_trainable`` and
+            so on.
         """
         plan = None
         if self._compiled is not None and self.trainable_variables():
@@ -66,7 +82,7 @@ class Model(Filed, Trainable):
                 f"Training step of {batch_size} samples: {size(program.peak_bytes)} planned, "
                 f"{size(program.arena_bytes)} of it for values that live within the step"
             )
-        return summary(self, plan, **options)
+        (print if print_fn is None else print_fn)(summary(self, plan, **options))
 
     def explain(self, layer: str, batch_size: int = 32, **options: Any) -> Explanation:
         """What becomes of a layer in the training step: its ops, kernels and times.

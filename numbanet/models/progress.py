@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, one line an epoch elsewhere."""
+"""Progress of training: a bar where it can move, one line an epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from numbanet.errors import ArgumentError
 
@@ -21,13 +21,14 @@ class Progress:
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
-        0: nothing; 1: a bar; 2: a line an epoch; "auto": 1 on a terminal, else 2.
+        0: nothing; 1: a bar; 2: a line an epoch; "auto": 1 on a terminal and in a notebook,
+        else 2.
     epochs : int
     """
 
     def __init__(self, verbose: Verbosity, epochs: int) -> None:
         if verbose == "auto":
-            verbose = 1 if sys.stderr.isatty() else 2
+            verbose = 1 if sys.stderr.isatty() or is_notebook() else 2
         if verbose not in (0, 1, 2):
             raise ArgumentError(
                 "unknown verbose", got=repr(verbose), expected="'auto', 0, 1, 2"
@@ -69,6 +70,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def is_notebook() -> bool:
+    """Whether what is written is shown by a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
 
 
 def show(logs: Mapping[str, Any]) -> str:

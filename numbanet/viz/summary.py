@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
@@ -26,12 +26,11 @@ def summary(
     *,
     line_length: int | None = None,
     positions: Sequence[float] | None = None,
-    print_fn: Callable[[str], Any] | None = None,
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: tuple[str, str] | None = None,
 ) -> str:
-    """Print and return a table of layers: shapes, parameters, costs and connections.
+    """A table of layers: shapes, parameters, costs and connections.
 
     Memory is that of a layer's outputs for one sample, FLOPs are those of its forward pass.
 
@@ -41,8 +40,6 @@ def summary(
         Whose inputs are known.
     plan : str, optional
         A line to add about the planned memory of a compiled step.
-    print_fn : callable, optional
-        Called with the text instead of ``print``.
     expand_nested : bool
         Whether models within the model show their layers, too.
     show_trainable : bool
@@ -65,9 +62,7 @@ def summary(
     lines = _input_lines(whole) if shown == whole.parts else []
     lines += [line for part in shown for line in _lines(part, whole, expand_nested, ())]
     text = _table(model.name, lines, show_trainable)
-    text = "\n".join([text, *_totals(model, whole), *([plan] if plan else [])])
-    (print if print_fn is None else print_fn)(text)
-    return text
+    return "\n".join([text, *_totals(model, whole), *([plan] if plan else [])])
 
 
 def size(nbytes: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,19 @@ def test_a_bar_counts_steps_and_shows_the_loss(capsys: pytest.CaptureFixture[str
     assert "Epoch 2/2" in found.err
     assert "3/3" in found.err
     assert "loss: " in found.err
+
+
+def test_a_bar_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    notebook = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    fit("auto")
+    assert "3/3" in capsys.readouterr().err
+    notebook.get_ipython = lambda: None  # imported by a script
+    fit("auto")
+    assert "Epoch 2/2 - " in capsys.readouterr().out
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
