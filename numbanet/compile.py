@@ -2,7 +2,8 @@
 
 ::
 
-    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse -> rows -> plan
+    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse
+    -> pooled -> rows -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
 that only make programs faster; the results are the same.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import Graph, TensorType
 from numbanet.ir.verify import verify
-from numbanet.ops.rows import ROWS
+from numbanet.ops.composite import POOLED, ROWS
 from numbanet.passes.algebra import algebra
 from numbanet.passes.bind import bind
 from numbanet.passes.cse import cse
@@ -24,6 +25,7 @@ from numbanet.passes.epilogue import epilogue
 from numbanet.passes.fold import fold
 from numbanet.passes.fuse import fuse
 from numbanet.passes.layout import layout
+from numbanet.passes.pools import pools
 from numbanet.passes.rows import rows
 from numbanet.plan.planner import plan
 from numbanet.plan.program import Program
@@ -36,12 +38,13 @@ PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("cse", cse),
     ("epilogue", epilogue),
     ("fuse", fuse),
+    (POOLED.name, pools),
     (ROWS.name, rows),
 )
 """The optional passes, in the order in which they run."""
 
-_NEEDS = {ROWS.name: ROWS.name}
-"""Of passes that make an op which not every device has kernels for, its name."""
+_COMPOSITES = frozenset({POOLED.name, ROWS.name})
+"""Passes that make an op of their name, for devices that have kernels for it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def optimise(graph: Graph, native: frozenset[str], options: Options) -> Graph:
     verify(graph)
     graph = decompose(graph, native)
     for name, rewrite in PASSES:
-        has_kernels = name not in _NEEDS or _NEEDS[name] in native
+        has_kernels = name not in _COMPOSITES or name in native
         if name in options.passes and has_kernels:
             graph = rewrite(graph)
             verify(graph)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from numbanet.ir import Graph, Node, Update, Value
+from numbanet.ir import Graph, Node, Value
 from numbanet.ir.op import attrs_of
-from numbanet.ir.scope import common_path
+from numbanet.ops.composite import ROWS, row_shape
 from numbanet.ops.fused import FUSED, Access, FusedAttrs, contiguous
 from numbanet.ops.matmul import MATMUL, MatmulAttrs
-from numbanet.ops.rows import ROWS, RowsAttrs, RowStep, row_shape
+from numbanet.passes.composite import compose
 from numbanet.passes.grouping import Groups
 
 MOST_COLUMNS = 1024
@@ -44,7 +44,7 @@ def rows(graph: Graph) -> Graph:
         if len(members) > 1 and any(kinds[each].crosses for each in members):
             chains[node] = tuple(sorted(members, key=lambda each: not kinds[each].is_head))
     heads = {node for node, kind in kinds.items() if kind.is_head}
-    return _Rebuild(graph, chains, heads).run() if chains else graph
+    return compose(graph, ROWS, chains, heads)
 
 
 @dataclass(frozen=True)
@@ -147,70 +147,3 @@ class _RowGroups(Groups):
             value.node not in group or (i in self._kinds[node].along and value.rank > 1)
             for i, value in enumerate(node.inputs)
         )
-
-
-class _Rebuild:
-    """Emits the new graph, from its results backwards, with an explicit stack."""
-
-    def __init__(
-        self, graph: Graph, chains: dict[Node, tuple[Node, ...]], heads: set[Node]
-    ) -> None:
-        self.graph = graph
-        self.chains = chains
-        self.heads = heads
-        self.kept = set(graph.results)
-        self.new: dict[Value, Value] = {}
-
-    def run(self) -> Graph:
-        graph = self.graph
-        for value in (*graph.inputs, *(u.old for u in graph.updates), *graph.results):
-            self._emit(value)
-        return Graph(
-            inputs=tuple(self.new[value] for value in graph.inputs),
-            outputs={name: self.new[value] for name, value in graph.outputs.items()},
-            updates=tuple(Update(self.new[u.old], self.new[u.new]) for u in graph.updates),
-        )
-
-    def _emit(self, target: Value) -> None:
-        stack = [target]
-        while stack:
-            node = stack[-1].node
-            if stack[-1] in self.new:
-                stack.pop()
-                continue
-            members = self.chains.get(node, (node,))
-            made = {value for member in members for value in member.outputs}
-            inputs = dict.fromkeys(v for member in members for v in member.inputs)
-            sources = tuple(value for value in inputs if value not in made)
-            missing = [source for source in sources if source not in self.new]
-            if missing:
-                stack.extend(reversed(missing))
-            else:
-                self._build(members, sources)
-
-    def _build(self, members: tuple[Node, ...], sources: tuple[Value, ...]) -> None:
-        if len(members) == 1:
-            (node,) = members
-            inputs = tuple(self.new[value] for value in node.inputs)
-            is_same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-            made = node if is_same else node.op.node(*inputs, attrs=node.attrs, path=node.path)
-            self.new.update(zip(node.outputs, made.outputs, strict=True))
-            return
-        results = [value for member in members for value in member.outputs]
-        slots = {value: slot for slot, value in enumerate((*sources, *results))}
-        steps = tuple(
-            RowStep(node.op, node.attrs, tuple(slots[value] for value in node.inputs))
-            for node in members
-        )
-        wanted = tuple(value for value in results if self._is_wanted(value, members))
-        outputs = tuple(slots[value] for value in wanted)
-        attrs = RowsAttrs(steps, outputs, has_head=members[0] in self.heads)
-        path = common_path(node.path for node in members)
-        inputs = tuple(self.new[value] for value in sources)
-        made = ROWS.node(*inputs, attrs=attrs, path=path)
-        self.new.update(zip(wanted, made.outputs, strict=True))
-
-    def _is_wanted(self, value: Value, members: tuple[Node, ...]) -> bool:
-        """Whether anybody outside of the new node reads ``value``."""
-        readers = self.graph.consumers[value]
-        return value in self.kept or any(reader not in members for reader in readers)

@@ -25,9 +25,9 @@ from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Call, Kernel
 from numbanet.kernels.source import render
+from numbanet.ops.composite import ROWS, CompositeAttrs, members, row_shape
 from numbanet.ops.fused import FUSED, Access, FusedAttrs
 from numbanet.ops.matmul import MATMUL, MatmulAttrs
-from numbanet.ops.rows import ROWS, RowsAttrs, members, row_shape
 
 _LEAST_THREADS = 64
 _UNROLL = 4
@@ -74,7 +74,7 @@ class _Chain:
         steps = members(node)
         made = [value for step in steps for value in step.outputs]
         slots = [*node.inputs, *made]
-        attrs = attrs_of(node, RowsAttrs)
+        attrs = attrs_of(node, CompositeAttrs)
         results = [slots[slot] for slot in attrs.outputs]
         head = lower_sums(steps[0]) if attrs.has_head else None
         read = {value for step in steps[attrs.has_head :] for value in step.inputs}
@@ -199,7 +199,7 @@ class _Writer:
         yield f"    i = int32(i + {self._chain.lanes})"
 
     def _keep(self, value: Value, result: str, i: str = "i") -> Iterator[str]:
-        """Store element ``i``, in shared memory for later steps and in memory if it is wanted."""
+        """Store element ``i``: where later steps read it, and in memory if it is wanted."""
         _, columns = row_shape(value)
         if value in self._chain.places:
             yield f"{self._element(value, i)} = {result}"
@@ -217,7 +217,7 @@ class _Writer:
         yield from self._each(columns, body)
 
     def _finish(self, step: Node, i: str) -> list[str]:
-        """Statements that apply a product's epilogue to ``total``, element ``i``, and keep it."""
+        """Statements that keep element ``i``, which is ``total`` with the epilogue applied."""
         extras = tuple(step.inputs[2:])
         _, columns = row_shape(step.output)
         expression = attrs_of(step, MatmulAttrs).epilogue

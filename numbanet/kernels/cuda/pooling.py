@@ -7,7 +7,8 @@ that nothing is added atomically. All sizes but the number of images are constan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from numbanet.ir import Node, Value
@@ -18,6 +19,9 @@ from numbanet.kernels.cuda.indices import unravel
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Call, Kernel
+from numbanet.kernels.source import render
+from numbanet.ops.composite import POOLED, CompositeAttrs, members, reading
+from numbanet.ops.fused import FusedAttrs
 from numbanet.ops.pooling import AvgPoolAttrs, AvgPoolGradAttrs, PoolAttrs
 
 
@@ -88,17 +92,31 @@ class _Pool:
         return "int32((r1 - r0) * (s1 - s0))"
 
 
-@lowering("max_pool2d")
-def lower_max_pool2d(node: Node) -> tuple[Call, ...]:
+@lowering("max_pool2d", "max_pool2d_grad", "avg_pool2d", "avg_pool2d_grad")
+def lower_pooling(node: Node) -> tuple[Call, ...]:
+    return _call(node, [node], node.outputs)
+
+
+@lowering(POOLED.name)
+def lower_pooled(node: Node) -> tuple[Call, ...]:
+    """Pooling, what comes before it and what comes after, element by element."""
+    steps = members(node)
+    slots = [*node.inputs, *(value for step in steps for value in step.outputs)]
+    return _call(node, steps, [slots[slot] for slot in attrs_of(node, CompositeAttrs).outputs])
+
+
+Element = Callable[[str], tuple[list[str], str]]
+"""Statements that find the element at a position, and its source."""
+
+
+def _max_pool2d(node: Node, _: Element) -> tuple[list[str], str]:
     pool = _Pool.of(attrs_of(node, PoolAttrs), node.inputs[0], node.output)
-    real = str(node.output.dtype)
     body = [
         *pool.pooled(),
-        f"best = {real}(-inf)",
+        f"best = {node.output.dtype}(-inf)",
         *_each("r", "r0", "r1", _each("s", "s0", "s1", _keep_larger(pool))),
-        "out[element] = best",
     ]
-    return _call(node, ("x",), body)
+    return body, "best"
 
 
 def _keep_larger(pool: _Pool) -> Iterator[str]:
@@ -107,22 +125,20 @@ def _keep_larger(pool: _Pool) -> Iterator[str]:
     yield "best = value if value > best or value != value else best"
 
 
-@lowering("max_pool2d_grad")
-def lower_max_pool2d_grad(node: Node) -> tuple[Call, ...]:
+def _max_pool2d_grad(node: Node, gradient: Element) -> tuple[list[str], str]:
     """The first pixel of a window that equals its maximum takes the window's gradient."""
     pool = _Pool.of(attrs_of(node, PoolAttrs), node.inputs[0], node.inputs[1])
-    real = str(node.output.dtype)
+    taken = _take_if_first(pool, gradient)
     body = [
         *pool.pixel(),
-        f"total = {real}(0)",
+        f"total = {node.output.dtype}(0)",
         "value = x[element]",
-        *_each("oh", "oh0", "oh1", _each("ow", "ow0", "ow1", _take_if_first(pool))),
-        "out[element] = total",
+        *_each("oh", "oh0", "oh1", _each("ow", "ow0", "ow1", taken)),
     ]
-    return _call(node, ("x", "y", "g"), body)
+    return body, "total"
 
 
-def _take_if_first(pool: _Pool) -> Iterator[str]:
+def _take_if_first(pool: _Pool, gradient: Element) -> Iterator[str]:
     yield f"at = {pool.pooled_position}"
     yield "if value == y[at]:"
     yield from _indent(pool.seen())
@@ -138,12 +154,12 @@ def _take_if_first(pool: _Pool) -> Iterator[str]:
         *_each("s", "s0", "s_end", earlier),
     ]
     yield from _indent(_each("r", "r0", "int32(ih - h + 1)", row))
+    statements, source = gradient("at")
     yield "    if is_first:"
-    yield "        total = total + g[at]"
+    yield from _indent([*statements, f"total = total + {source}"], 8)
 
 
-@lowering("avg_pool2d")
-def lower_avg_pool2d(node: Node) -> tuple[Call, ...]:
+def _avg_pool2d(node: Node, _: Element) -> tuple[list[str], str]:
     pool = _Pool.of(attrs_of(node, AvgPoolAttrs), node.inputs[0], node.output)
     real = str(node.output.dtype)
     add = [f"total = total + x[{pool.image_position('h + r', 'w + s')}]"]
@@ -151,26 +167,30 @@ def lower_avg_pool2d(node: Node) -> tuple[Call, ...]:
         *pool.pooled(),
         f"total = {real}(0)",
         *_each("r", "r0", "r1", _each("s", "s0", "s1", add)),
-        f"out[element] = total / {real}({pool.count})",
     ]
-    return _call(node, ("x",), body)
+    return body, f"total / {real}({pool.count})"
 
 
-@lowering("avg_pool2d_grad")
-def lower_avg_pool2d_grad(node: Node) -> tuple[Call, ...]:
+def _avg_pool2d_grad(node: Node, gradient: Element) -> tuple[list[str], str]:
     pool = _Pool.of(attrs_of(node, AvgPoolGradAttrs), node.output, node.inputs[0])
     real = str(node.output.dtype)
-    add = [
-        *pool.seen(),
-        f"total = total + g[{pool.pooled_position}] / {real}({pool.count})",
-    ]
+    statements, source = gradient(pool.pooled_position)
+    add = [*pool.seen(), *statements, f"total = total + {source} / {real}({pool.count})"]
     body = [
         *pool.pixel(),
         f"total = {real}(0)",
         *_each("oh", "oh0", "oh1", _each("ow", "ow0", "ow1", add)),
-        "out[element] = total",
     ]
-    return _call(node, ("g",), body)
+    return body, "total"
+
+
+_BODIES = {
+    "max_pool2d": (("x",), _max_pool2d),
+    "max_pool2d_grad": (("x", "y", "g"), _max_pool2d_grad),
+    "avg_pool2d": (("x",), _avg_pool2d),
+    "avg_pool2d_grad": (("g",), _avg_pool2d_grad),
+}
+"""Names of the inputs, and what writes the statements for ``element`` and its source."""
 
 
 def _each(name: str, first: str, end: str, body: Iterator[str] | list[str]) -> Iterator[str]:
@@ -186,32 +206,94 @@ def _indent(lines: Iterator[str] | list[str], spaces: int = 4) -> Iterator[str]:
         yield " " * spaces + line
 
 
-def _call(node: Node, names: tuple[str, ...], body: list[str]) -> tuple[Call, ...]:
-    """A thread for each element of the only output, if it has any."""
-    out, threads = node.output, tuning.TUNING.threads
-    check_sizes(*node.inputs, out)
-    size = out.type.size
+def _call(node: Node, steps: Sequence[Node], results: Sequence[Value]) -> tuple[Call, ...]:
+    """A thread for each element of the results, if they have any."""
+    check_sizes(*node.inputs, *node.outputs)
+    size, threads = results[0].type.size, tuning.TUNING.threads
     if size == 0:
         return ()
+    writer = _Writer(node, steps)
+    outputs = {value: f"out{i}" for i, value in enumerate(results)}
     lines = [
-        f"def kernel({', '.join(names)}, out, size):",
+        f"def kernel({', '.join([*writer.names.values(), *outputs.values()])}, size):",
         f"    element = int32(tile_index() * {threads} + thread_index())",
         "    if element < size:",
-        *_indent(body, 8),
+        *_indent(writer.lines(outputs), 8),
     ]
+    values = (*node.inputs, *node.outputs)
     kernel = Kernel(
-        name=node.op.name,
+        name="_".join(dict.fromkeys(step.op.name for step in steps)),
         make=make_generated,
         parameters=("\n".join(lines) + "\n",),
-        signature=(*(f"{value.dtype}*" for value in (*node.inputs, out)), "int32"),
+        signature=(*(f"{value.dtype}*" for value in values), "int32"),
         threads=threads,
     )
     call = Call(
         kernel=kernel,
-        arguments=(*node.inputs, out, size),
+        arguments=(*values, size),
         tiles=math.ceil(size / threads),
-        writes=(len(node.inputs),),
-        nbytes=sum(value.type.nbytes for value in (*node.inputs, out)),
+        writes=tuple(range(len(node.inputs), len(values))),
+        nbytes=sum(value.type.nbytes for value in values),
         flops=node.op.flops(node),
     )
     return (call,)
+
+
+class _Writer:
+    """The statements for one element of the results of a pooling with its elementwise steps.
+
+    Attributes
+    ----------
+    names : dict of Value to str
+        Pointers to the inputs, in the node's order.
+    """
+
+    def __init__(self, node: Node, steps: Sequence[Node]) -> None:
+        (self._seed,) = (step for step in steps if step.op.name in _BODIES)
+        at = steps.index(self._seed)
+        self._before, self._after = steps[:at], steps[at + 1 :]
+        roles, self._write = _BODIES[self._seed.op.name]
+        known = dict(zip(self._seed.inputs, roles, strict=True))
+        self._gradient = roles[-1]
+        self.names = {value: known.get(value, f"e{i}") for i, value in enumerate(node.inputs)}
+
+    def lines(self, outputs: Mapping[Value, str]) -> Iterator[str]:
+        body, result = self._write(self._seed, self._spread)
+        yield from body
+        found = {self._seed.output: "found"}
+        yield f"found = {result}"
+        for step in self._after:
+            statements, results = self._step(step, "element", found)
+            yield from statements
+            found |= dict(zip(step.outputs, results, strict=True))
+        for value, name in outputs.items():
+            yield f"{name}[element] = {found[value]}"
+
+    def _spread(self, position: str) -> tuple[list[str], str]:
+        """The gradient that is spread over windows, read or computed."""
+        found: dict[Value, str] = {}
+        lines: list[str] = []
+        for step in self._before:
+            statements, results = self._step(step, position, found)
+            lines += statements
+            found |= dict(zip(step.outputs, results, strict=True))
+        gradient = self._seed.inputs[-1]
+        return lines, found.get(gradient, f"{self._gradient}[{position}]")
+
+    def _step(
+        self, step: Node, position: str, found: Mapping[Value, str]
+    ) -> tuple[list[str], list[str]]:
+        """Statements of an elementwise step at a position, and its results."""
+        attrs = attrs_of(step, FusedAttrs)
+        place = {"whole": position, "vector": "channel", "number": "0", None: ""}
+        reads = [
+            found.get(value) or f"{self.names[value]}[{place[reading(access, attrs.shape)]}]"
+            for value, access in zip(step.inputs, attrs.accesses, strict=True)
+        ]
+        statements, results = render(attrs.expression, reads, position)
+        # Elements' numbers are named anew in each step, with other types.
+        mark = "b" if step in self._before else f"a{self._after.index(step)}"
+        renamed = [
+            re.sub(r"\bt(\d+)\b", rf"t{mark}_\1", each) for each in (*statements, *results)
+        ]
+        return renamed[: len(statements)], renamed[len(statements) :]
