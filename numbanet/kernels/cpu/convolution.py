@@ -3,7 +3,8 @@
 Each output pixel is a row of a product whose summed index runs over the window: kernel rows,
 kernel columns, channels. The innermost loop reads the left operand right from the image (or a
 padded strip of it), for output pixels next to each other are a constant distance apart there.
-So no matrix of windows is ever made.
+So no matrix of windows is ever made. Windows of 3 x 3 and many channels take Winograd's way
+instead (`numbanet.kernels.cpu.winograd`).
 
 A data gradient is a convolution of the output's gradient with the kernel turned round. Where
 the convolution has a stride, it falls into as many convolutions as there are positions between
@@ -15,66 +16,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from numbanet.ir import Node
 from numbanet.ir.op import attrs_of
+from numbanet.kernels.axes import axes, turn
 from numbanet.kernels.cpu.epilogue import Epilogue, kernel_from_text
 from numbanet.kernels.cpu.packing import Steps, pack
 from numbanet.kernels.cpu.registry import lowering
-from numbanet.kernels.cpu.strips import Axis, Strips
-from numbanet.kernels.cpu.vector import RegisterTile, largest_height, register_tile
+from numbanet.kernels.cpu.slides import Contraction, Slide
+from numbanet.kernels.cpu.strips import Strips
+from numbanet.kernels.cpu.vector import RegisterTile, even_heights, register_tile
+from numbanet.kernels.cpu.winograd import suits, winograd_calls
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.ops.convolution import (
-    Conv2dAttrs,
-    Conv2dTransposeAttrs,
-    ConvolutionAttrs,
-)
-
-
-@dataclass(frozen=True)
-class Contraction:
-    """Channels: those of a group that are summed over, and those that come out of it.
-
-    The strides say where a weight of either kind lies, and the first weight of a group.
-    """
-
-    groups: int
-    summed: int
-    lanes: int
-    summed_stride: int
-    lane_stride: int
-    group_stride: int
-
-    @property
-    def is_lanewise(self) -> bool:
-        """Whether every group is one channel in and one out: groups become the lanes."""
-        return self.groups > 1 and self.summed == self.lanes == 1
-
-    def lanewise(self) -> Contraction:
-        return Contraction(1, 1, self.groups, 1, self.group_stride, 0)
-
-
-@dataclass(frozen=True)
-class Slide:
-    """One convolution: its windows, and where its outputs and its weights lie.
-
-    Distances in elements; those between taps are negative where the kernel is turned round.
-    """
-
-    rows: Axis
-    columns: Axis
-    out_start: int
-    out_row: int
-    out_column: int
-    weight_start: int
-    weight_row: int
-    weight_column: int
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether its outputs follow one another without a gap."""
-        return self.out_row == self.columns.windows * self.out_column
+from numbanet.ops.convolution import Conv2dAttrs, Conv2dTransposeAttrs
 
 
 @lowering("conv2d")
@@ -115,66 +69,10 @@ def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
             -turned_rows.tap_step * width * channels,
             -turned_columns.tap_step * channels,
         )
-        for turned_rows, turned_columns in itertools.product(_turn(rows), _turn(columns))
+        for turned_rows, turned_columns in itertools.product(turn(rows), turn(columns))
     ]
     epilogue = Epilogue(attrs.epilogue, g.dtype, tuple(extras), dx)
     return _slide_calls(node, contraction, slides, epilogue)
-
-
-def axes(
-    attrs: ConvolutionAttrs, x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...]
-) -> tuple[Axis, Axis]:
-    """Rows and columns of a convolution of ``x`` with ``w`` to ``y``."""
-    rows, columns = (
-        Axis(
-            x[i],
-            y[i],
-            attrs.stride[i - 1],
-            attrs.padding[i - 1][0],
-            w[i],
-            attrs.dilation[i - 1],
-        )
-        for i in (1, 2)
-    )
-    return rows, columns
-
-
-@dataclass(frozen=True)
-class Turned:
-    """A part of a data gradient along one axis: the results ``first``, ``first + step``, ..,
-    which are a convolution with taps ``tap``, ``tap - tap_step``, .. of the kernel."""
-
-    axis: Axis
-    first: int
-    tap: int
-    tap_step: int
-
-
-def _turn(axis: Axis) -> list[Turned]:
-    """The data gradient of a convolution along one axis, in parts of equal remainder.
-
-    Result ``i`` receives what output ``o`` had from it through tap ``j``:
-    ``i = o * step - before + j * dilation``.
-    """
-    parts = []
-    tap_step = axis.step // math.gcd(axis.step, axis.dilation)
-    for first in range(min(axis.step, axis.size)):
-        taps = [
-            tap
-            for tap in range(axis.taps)
-            if (first + axis.before - tap * axis.dilation) % axis.step == 0
-        ]
-        last = max(taps, default=0)
-        turned = Axis(
-            size=axis.windows,
-            windows=-(-(axis.size - first) // axis.step),
-            step=1,
-            before=-((first + axis.before - last * axis.dilation) // axis.step) if taps else 0,
-            taps=len(taps),
-            dilation=tap_step * axis.dilation // axis.step,
-        )
-        parts.append(Turned(turned, first, last, tap_step))
-    return parts
 
 
 def _slide_calls(
@@ -183,6 +81,8 @@ def _slide_calls(
     """Each convolution's packing and sums; the epilogue within the one that does it all, or
     after the last."""
     if len(slides) == 1 and slides[0].is_everything:
+        if suits(contraction, slides[0], node.inputs[0].dtype):
+            return winograd_calls(node, contraction, slides[0], epilogue)
         return _sum_calls(node, contraction, slides[0], epilogue, node.op.flops(node))
     *pixels, channels = node.outputs[0].type.sizes
     sums, calls = epilogue.sums_only(), []
@@ -259,12 +159,6 @@ def _sum_calls(
         flops=flops,
     )
     return packing, call
-
-
-def even_heights(rows: int) -> tuple[int, ...]:
-    """Heights of register tiles that share so many rows evenly."""
-    tiles = max(-(-rows // largest_height()), 1)
-    return tuple(sorted({-(-rows // tiles), rows // tiles} - {0}, reverse=True)) or (1,)
 
 
 def make_convolution(

@@ -76,6 +76,12 @@ def largest_height() -> int:
     return _largest_block()[0][0]
 
 
+def even_heights(rows: int) -> tuple[int, ...]:
+    """Heights of register tiles that share so many rows evenly."""
+    tiles = max(-(-rows // largest_height()), 1)
+    return tuple(sorted({-(-rows // tiles), rows // tiles} - {0}, reverse=True)) or (1,)
+
+
 @functools.cache
 def _largest_block() -> tuple[tuple[int, ...], int]:
     """Heights of blocks, and vectors in a row of them."""

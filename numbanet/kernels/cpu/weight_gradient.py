@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from numbanet.ir import Node
 from numbanet.ir.op import attrs_of
-from numbanet.kernels.cpu.convolution import axes, even_heights
+from numbanet.kernels.axes import axes
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.cpu.strips import Strips
-from numbanet.kernels.cpu.vector import RegisterTile, register_tile, vector_bytes
+from numbanet.kernels.cpu.vector import RegisterTile, even_heights, register_tile, vector_bytes
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 from numbanet.ops.convolution import Conv2dWeightGradAttrs
 
