@@ -16,17 +16,14 @@ from numbanet.layers.attention import (
     GroupQueryAttention,
     MultiHeadAttention,
 )
-from numbanet.layers.convolution import (
-    Conv1D,
-    Conv1DTranspose,
-    Conv2D,
-    Conv2DTranspose,
+from numbanet.layers.convolution import Conv1D, Conv2D
+from numbanet.layers.dense import Dense, EinsumDense
+from numbanet.layers.depthwise_convolution import (
     DepthwiseConv1D,
     DepthwiseConv2D,
     SeparableConv1D,
     SeparableConv2D,
 )
-from numbanet.layers.dense import Dense, EinsumDense
 from numbanet.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -88,7 +85,24 @@ from numbanet.layers.recurrent import (
     StackedRNNCells,
 )
 from numbanet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
+from numbanet.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from numbanet.layers.wrappers import Bidirectional, TimeDistributed
+
+# Keras's other names of the same layers.
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -104,6 +118,8 @@ __all__ = [
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
     "CenterCrop",
@@ -112,6 +128,10 @@ __all__ = [
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
     "Cropping1D",
     "Cropping2D",
     "Dense",
@@ -127,6 +147,10 @@ __all__ = [
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
@@ -138,6 +162,8 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
@@ -156,6 +182,8 @@ __all__ = [
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",

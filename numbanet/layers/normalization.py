@@ -201,7 +201,7 @@ class BatchNormalization(_Normalization):
             y = ops.batch_norm(
                 rows, gamma, beta, mean, variance, momentum=self.momentum, epsilon=self.epsilon
             )
-        elif self.trainable:
+        elif self.trainable and mask is not None:
             kept = ops.where(ops.expand_dims(mask, -1), ops.ones_like(x), 0)
             y = ops.by_phase(self._of_some(rows, self.rows(kept)[0], gamma, beta), y)
         return self.unrolled(y, x, order)

@@ -1,6 +1,7 @@
-"""What of PyTorch's names there is, out of the tests' tables of cases.
+"""What of PyTorch's and Keras's names there is, out of the tests' tables of cases.
 
-``python -m tests.docs.coverage --write`` writes the tables of ``docs/pytorch.md`` anew.
+``python -m tests.docs.coverage --write`` writes the tables of ``docs/pytorch.md`` and
+``docs/layers.md`` anew.
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "pytorch.md"
 START, END = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
-TESTED = ("nn", "optim", "tensors", "data")
 
 
 @dataclass(frozen=True)
 class Room:
-    """A name space of PyTorch's, and ours.
+    """A name space of theirs, and ours.
 
     Attributes
     ----------
@@ -41,7 +40,7 @@ class Room:
     files: str = ""
 
 
-ROOMS = (
+TORCH = (
     Room("torch.nn", "numbanet.nn", prefix="nn."),
     Room("torch.nn.functional", "numbanet.nn.functional", prefix="F."),
     Room("torch.nn.init", "numbanet.nn.init", files="nn/test_init.py"),
@@ -55,6 +54,27 @@ ROOMS = (
     Room("torch.utils.data", "numbanet.data", files="data/test_*.py"),
     Room("torch.Tensor", "numbanet.Tensor", files="tensors/test_*.py"),
 )
+KERAS = (Room("keras.layers", "numbanet.layers", files="layers/*.py"),)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the documentation, the rooms it tells of, and where those are tested."""
+
+    name: str
+    library: str
+    rooms: tuple[Room, ...]
+    tested: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        return ROOT / "docs" / self.name
+
+
+PAGES = (
+    Page("pytorch.md", "torch", TORCH, ("nn", "optim", "tensors", "data")),
+    Page("layers.md", "keras", KERAS, ("layers",)),
+)
 
 INTERNAL = re.compile(
     r"_|.*_with_indices$|.*has_torch_function|handle_torch|boolean_dispatch$|assert_int"
@@ -62,11 +82,11 @@ INTERNAL = re.compile(
     r"|non_deterministic$|factory_kwargs$|native_channel_shuffle$|swap_in_optimizer"
     r"|(ScalingType|SwizzleType|DType|Container)$"
 )
-"""Names that PyTorch does not document, or keeps only for old programs."""
+"""Names that are not documented, or kept only for old programs."""
 
 
 def public(room: Room) -> list[str]:
-    """PyTorch's names of functions and classes."""
+    """Their names of functions and classes."""
     home = resolve(room.theirs)
     return [
         name
@@ -76,10 +96,12 @@ def public(room: Room) -> list[str]:
 
 
 def _is_own(home: Any, thing: Any, name: str) -> bool:
-    """Whether ``thing`` is PyTorch's, and not there for the use of the module itself."""
+    """Whether ``thing`` is theirs, and not there for the use of the module itself."""
     if inspect.ismodule(thing) or not callable(thing):
         return False
     module = getattr(thing, "__module__", None) or "torch"
+    if home.__name__ == "keras.layers":
+        return isinstance(thing, type)
     is_imported = name in ("Tensor", "Optimizer") and not home.__name__.endswith("optim")
     is_old = name + "_" in vars(home) and home.__name__ == "torch.nn.init"
     return module.startswith("torch") and not is_imported and not is_old
@@ -94,18 +116,18 @@ def resolve(path: str) -> Any:
         return getattr(importlib.import_module(home), name)
 
 
-def compared(room: Room) -> set[str]:
-    """Names in tables of cases, which run beside PyTorch."""
+def compared(page: Page, room: Room) -> set[str]:
+    """Names in tables of cases, which run beside the other library."""
     if room.prefix:
-        names = {name for path in files_of("*/test_*.py") for name in table_names(path)}
+        names = {name for path in files_of(page, "*/test_*.py") for name in table_names(path)}
         return {name[len(room.prefix) :] for name in names if name.startswith(room.prefix)}
-    return {name for path in files_of(room.files) for name in table_names(path)}
+    return {name for path in files_of(page, room.files) for name in table_names(path)}
 
 
-def files_of(pattern: str) -> Iterator[Path]:
-    """Files of the tests of PyTorch's door."""
+def files_of(page: Page, pattern: str) -> Iterator[Path]:
+    """Files of the tests of what a page tells of."""
     for path in sorted((ROOT / "tests").glob(pattern)):
-        if path.parent.name in TESTED:
+        if path.parent.name in page.tested:
             yield path
 
 
@@ -123,16 +145,16 @@ def _is_case(row: Any) -> bool:
     return isinstance(row, tuple) and len(row) > 1 and isinstance(row[0], str)
 
 
-def mentioned() -> set[str]:
-    """All words in the tests of PyTorch's door."""
-    texts = [path.read_text(encoding="utf-8") for path in files_of("*/*.py")]
+def mentioned(page: Page) -> set[str]:
+    """All words in the tests of what a page tells of."""
+    texts = [path.read_text(encoding="utf-8") for path in files_of(page, "*/*.py")]
     return {word for text in texts for word in re.findall(r"\w+", text)}
 
 
-def sorted_out(room: Room) -> tuple[list[str], list[str], list[str]]:
-    """Names that are compared with PyTorch's case by case, others there are, and the rest."""
+def sorted_out(page: Page, room: Room) -> tuple[list[str], list[str], list[str]]:
+    """Names that are compared with theirs case by case, others there are, and the rest."""
     there, names = resolve(room.ours), public(room)
-    tables = compared(room)
+    tables = compared(page, room)
     present = [name for name in names if hasattr(there, name)]
     return (
         [name for name in present if name in tables],
@@ -141,31 +163,31 @@ def sorted_out(room: Room) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def rendered() -> str:
+def rendered(page: Page) -> str:
     """The part of the page that is generated."""
-    return "\n".join(_section(room) for room in ROOMS)
+    return "\n".join(_section(page, room) for room in page.rooms)
 
 
-def _section(room: Room) -> str:
+def _section(page: Page, room: Room) -> str:
     titles = ("Compared case by case", "There, and tested otherwise", "Not there")
     parts = [f"### {room.theirs}\n"]
-    for title, names in zip(titles, sorted_out(room), strict=True):
+    for title, names in zip(titles, sorted_out(page, room), strict=True):
         if names:
             text = ", ".join(f"`{name}`" for name in names)
             parts.append(f"**{title}** ({len(names)}):\n{textwrap.fill(text, 96)}\n")
     return "\n".join(parts)
 
 
-def replaced(page: str) -> str:
-    """``page`` with what is generated anew."""
-    before, _, rest = page.partition(START)
+def replaced(page: Page) -> str:
+    """The page's text with what is generated anew."""
+    before, _, rest = page.path.read_text(encoding="utf-8").partition(START)
     _, _, after = rest.partition(END)
-    return f"{before}{START}\n{rendered()}\n{END}{after}"
+    return f"{before}{START}\n{rendered(page)}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    text = replaced(PAGE.read_text(encoding="utf-8"))
-    if "--write" in sys.argv:
-        PAGE.write_text(text, encoding="utf-8")
-    else:
-        print(rendered())
+    for each in PAGES:
+        if "--write" in sys.argv:
+            each.path.write_text(replaced(each), encoding="utf-8")
+        else:
+            print(rendered(each))

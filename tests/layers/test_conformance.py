@@ -42,10 +42,10 @@ def computed(inputs: Any, output: Value, row: Row) -> np.ndarray:
 
 
 def test_every_layer_has_a_row() -> None:
-    public = {name: getattr(layers, name) for name in layers.__all__}
+    public = [getattr(layers, name) for name in layers.__all__]
     named = {
-        name
-        for name, each in public.items()
+        each.__name__
+        for each in public
         if isinstance(each, type) and each.__module__.rpartition(".")[2] not in OWN_TABLES
     }
     assert named - {row.name for row in LAYERS} == NOT_LAYERS | OURS_ONLY

@@ -140,33 +140,55 @@ def compare(row: Row) -> None:
         close(variable.numpy(), moved, for_values)
 
 
-@pytest.mark.parametrize("name", sorted({row.name for row in LAYERS}))
-def test_arguments_are_those_of_keras_in_their_order(name: str) -> None:
+SHARED = [name for name in layers.__all__ if inspect.isclass(getattr(keras.layers, name, None))]
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_arguments_and_defaults_are_those_of_keras(name: str) -> None:
     ours, theirs = (getattr(room, name) for room in (layers, keras.layers))
-    wanted = [each for each in _named(theirs) if each not in UNSUPPORTED]
-    own = [each for each in _named(ours) if each not in ("kwargs", "options")]
-    # Arguments may be named in a base class: then they are taken by name only.
-    inherited = {each for base in ours.__mro__[1:] for each in _named(base)}
-    if ours.__init__ is not layers.Layer.__init__:
-        assert own == wanted[: len(own)]
-    assert set(wanted) - set(own) <= inherited
-    own_defaults = _defaults(ours)
-    for argument, default in _defaults(theirs).items():
-        if argument in own_defaults:
-            assert _plain(own_defaults[argument]) == _plain(default), argument
+    wanted = {k: v for k, v in _parameters(theirs).items() if k not in UNSUPPORTED}
+    places = [*ours.__mro__, *getattr(ours, "cell_type", object).__mro__]
+    found = {k: v for each in reversed(places) for k, v in _parameters(each).items()}
+    assert set(wanted) <= set(found)
+    for argument, parameter in wanted.items():
+        if parameter.default is not inspect.Parameter.empty:
+            assert _plain(found[argument].default) == _plain(parameter.default), argument
+    own = [k for k, v in _parameters(ours).items() if v.kind is not v.KEYWORD_ONLY]
+    assert own == list(wanted)[: len(own)]
 
 
-def _named(kind: type) -> list[str]:
-    skipped = ("self", "args", "kwargs", "options", "others", "name", "dtype")
-    return [each for each in inspect.signature(kind.__init__).parameters if each not in skipped]
+def _parameters(kind: type) -> dict[str, inspect.Parameter]:
+    """What a constructor takes, but for what all layers take by name."""
+    if kind is object:
+        return {}
+    listed = inspect.signature(kind.__init__).parameters.values()
+    skipped = ("self", "name", "dtype", "trainable")
+    return {p.name: p for p in listed if p.kind not in VARIADIC and p.name not in skipped}
 
 
-def _defaults(kind: type) -> dict[str, Any]:
-    return {
-        each.name: each.default
-        for each in inspect.signature(kind.__init__).parameters.values()
-        if each.name in _named(kind) and each.default is not inspect.Parameter.empty
-    }
+ALIASES = [
+    ("AvgPool1D", layers.AveragePooling1D),
+    ("AvgPool2D", layers.AveragePooling2D),
+    ("Convolution1D", layers.Conv1D),
+    ("Convolution1DTranspose", layers.Conv1DTranspose),
+    ("Convolution2D", layers.Conv2D),
+    ("Convolution2DTranspose", layers.Conv2DTranspose),
+    ("GlobalAvgPool1D", layers.GlobalAveragePooling1D),
+    ("GlobalAvgPool2D", layers.GlobalAveragePooling2D),
+    ("GlobalMaxPool1D", layers.GlobalMaxPooling1D),
+    ("GlobalMaxPool2D", layers.GlobalMaxPooling2D),
+    ("MaxPool1D", layers.MaxPooling1D),
+    ("MaxPool2D", layers.MaxPooling2D),
+    ("SeparableConvolution1D", layers.SeparableConv1D),
+    ("SeparableConvolution2D", layers.SeparableConv2D),
+]
+
+
+@pytest.mark.parametrize(("alias", "layer"), ALIASES)
+def test_other_names(alias: str, layer: type) -> None:
+    assert getattr(layers, alias) is layer
+    assert getattr(keras.layers, alias) is getattr(keras.layers, layer.__name__)
 
 
 def _plain(default: Any) -> Any:

@@ -15,7 +15,7 @@ from tests.docs import coverage
 
 torch = pytest.importorskip("torch")
 
-ROOMS = [room for room in coverage.ROOMS if room.theirs != "torch.Tensor"]
+ROOMS = [room for room in coverage.TORCH if room.theirs != "torch.Tensor"]
 NAMES = [
     (room, name)
     for room in ROOMS
