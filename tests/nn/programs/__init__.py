@@ -1,0 +1,1 @@
+"""Programs that `tests.nn.test_programs` runs with PyTorch and with numbanet."""
