@@ -138,6 +138,23 @@ def exp_float32(x):
 
 
 @inline
+def exp_negative_float32(x):
+    """`exp_float32` of numbers up to zero, less exact only where it is below ``exp(-87)``: as
+    ``2 ** n`` does not overflow, it need not be a product of two."""
+    x = float32(-88) if x < float32(-88) else x
+    shifted = x * LOG2_E + ROUND
+    n = shifted - ROUND
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    p = _expm1_reduced(r) + float32(1)
+    return p * _power_of_two(int32(to_bits(shifted) - ROUND_BITS))
+
+
+@inline
+def exp_negative_float64(x):
+    return math.exp(x)
+
+
+@inline
 def expm1_float32(x):
     r, first, second = _reduce(_clamp(x, float32(-104), float32(89)))
     scale = _power_of_two(second)

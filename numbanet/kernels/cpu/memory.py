@@ -52,6 +52,26 @@ def store(typing_context: Any, output: Any, pointer: Any, position: Any, number:
     return types.void(output, pointer, types.int64, pointer.dtype), generate
 
 
+@intrinsic
+def fetch(typing_context: Any, pointer: Any, position: Any) -> Any:
+    """Call for the cache line of ``pointer[position]``, which may lie beyond all that is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit_fetch(builder, builder.gep(*_address(arguments)))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64), generate
+
+
+def emit_fetch(builder: ir.IRBuilder, address: Any) -> None:
+    """The instruction of `fetch`."""
+    byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function_type = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+    function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+    is_read, all_levels, is_data = i32(0), i32(3), i32(1)
+    builder.call(function, [builder.bitcast(address, byte), is_read, all_levels, is_data])
+
+
 @intrinsic(prefer_literal=True)
 def local(typing_context: Any, size: Any, zero: Any) -> Any:
     """The address of ``size`` (a literal) numbers of the type of ``zero`` on the stack."""

@@ -15,6 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from numbanet.kernels.cpu.memory import emit_fetch
 from numbanet.kernels.cpu.vector import RegisterTile
 
 _INT = ir.IntType(64)
@@ -288,24 +289,13 @@ class _Variant:
         if isinstance(addresses, _FixedAddresses):
             distance = self.builder.mul(stride, _INT(_LEFT_AHEAD))
             numbers = addresses.numbers(self.builder.gep(a, [distance]))
-            self._fetch(numbers[0])
-            self._fetch(numbers[-1])
+            emit_fetch(self.builder, numbers[0])
+            emit_fetch(self.builder, numbers[-1])
 
     def _fetch_right(self, b: _Value, stride: _Value) -> None:
         step = self.builder.gep(b, [self.builder.mul(stride, _INT(_RIGHT_AHEAD))])
         for element in range(0, self.vectors * self.lanes, _LINE_BYTES // self.itemsize):
-            self._fetch(self.builder.gep(step, [_INT(element)]))
-
-    def _fetch(self, address: _Value) -> None:
-        """Call for the line of ``address``, which may lie beyond the operand."""
-        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function_type = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
-        function = cgutils.get_or_insert_function(
-            self.builder.module, function_type, "llvm.prefetch.p0"
-        )
-        is_read, all_levels, is_data = _i32(0), _i32(3), _i32(1)
-        place = self.builder.bitcast(address, byte)
-        self.builder.call(function, [place, is_read, all_levels, is_data])
+            emit_fetch(self.builder, self.builder.gep(step, [_INT(element)]))
 
     def _call(self, name: str, result: ir.Type, arguments: Sequence[Any]) -> _Value:
         suffix = self.suffix if name == "fmuladd" else f"{self.suffix}.p0"

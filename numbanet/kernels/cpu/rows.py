@@ -19,8 +19,10 @@ from numbanet.ops.layer_norm import LayerNormAttrs
 _TILE_ELEMENTS = 8192
 """Of each operand; a longer row is a tile of its own."""
 
-_RUN = 4096
+_RUN = 512
 """Elements whose sum is taken at once: float32 sums of longer rows are sums of sums."""
+
+_LINE_BYTES = 64
 
 _KNOWN_COLUMNS = 64
 """The length of shorter rows is written into the kernel: they are over before a loop of any
@@ -108,7 +110,7 @@ def _folds(dtype: DType) -> _Folds:
     from numbanet.kernels.cpu.mathematics import NAMESPACE, inline
     from numbanet.kernels.cpu.memory import load, store
 
-    real, exp = NAMESPACE[str(dtype)], NAMESPACE[f"exp_{dtype}"]
+    real, exp = NAMESPACE[str(dtype)], NAMESPACE[f"exp_negative_{dtype}"]
 
     @inline
     def number(x, centre, y, j):
@@ -137,10 +139,10 @@ def _folds(dtype: DType) -> _Folds:
     return _Folds(
         real=real,
         maximum=row_maximum(dtype),
-        sum=_sum(real, number),
-        sum_squares=_sum(real, squared_distance),
-        sum_powers=_sum(real, power),
-        store_powers=_sum(real, stored_power),
+        sum=_sum(dtype, number),
+        sum_squares=_sum(dtype, squared_distance, fetches_ahead=True),
+        sum_powers=_sum(dtype, power, fetches_ahead=True),
+        store_powers=_sum(dtype, stored_power, fetches_ahead=True),
         scale=scale,
     )
 
@@ -174,11 +176,20 @@ def row_maximum(dtype: DType) -> Callable[..., Any]:
     return maximum
 
 
-def _sum(real: Any, term: Callable[..., Any]) -> Callable[..., Any]:
-    """``total(x, centre, y, n)``: of ``term(x, centre, y, j)`` for all ``j`` below ``n``."""
+def _sum(
+    dtype: DType, term: Callable[..., Any], *, fetches_ahead: bool = False
+) -> Callable[..., Any]:
+    """``total(x, centre, y, n)``: of ``term(x, centre, y, j)`` for all ``j`` below ``n``.
+
+    ``fetches_ahead`` calls for the next row of ``x`` meanwhile, so that it comes from memory
+    while this one is computed.
+    """
     from numba import njit
 
-    from numbanet.kernels.cpu.mathematics import inline
+    from numbanet.kernels.cpu.mathematics import NAMESPACE, inline
+    from numbanet.kernels.cpu.memory import fetch
+
+    real, line = NAMESPACE[str(dtype)], _LINE_BYTES // dtype.itemsize
 
     # LLVM picks the order, by lanes of vectors, when it compiles the loop.
     any_order: Any = {"nsz", "contract", "reassoc"}
@@ -194,10 +205,21 @@ def _sum(real: Any, term: Callable[..., Any]) -> Callable[..., Any]:
     def total_of(x, centre, y, n):
         total = real(0)
         for first in range(0, n, _RUN):
-            total += run(x, centre, y, first, min(first + _RUN, n))
+            last = min(first + _RUN, n)
+            if fetches_ahead:
+                for j in range(first, last, line):
+                    fetch(x, n + j)
+            total += run(x, centre, y, first, last)
         return total
 
     return total_of
+
+
+def _vectorised(kernel: Any, known: int) -> Callable[..., None]:
+    """``kernel`` with the widest vectors, which pay where rows are long."""
+    if not known:
+        kernel.vector_bits = 512
+    return kernel
 
 
 def make_softmax(dtype: DType, known: int) -> Callable[..., None]:
@@ -213,7 +235,7 @@ def make_softmax(dtype: DType, known: int) -> Callable[..., None]:
             total = powers(source, maximum(source, n), target, n)
             scale(target, real(1) / total, n)
 
-    return kernel
+    return _vectorised(kernel, known)
 
 
 def make_log_softmax(dtype: DType, known: int) -> Callable[..., None]:
@@ -233,7 +255,7 @@ def make_log_softmax(dtype: DType, known: int) -> Callable[..., None]:
             for j in range(n):
                 store(0, target, j, (load(source, j) - most) - log_total)
 
-    return kernel
+    return _vectorised(kernel, known)
 
 
 def make_cross_entropy(dtype: DType, known: int) -> Callable[..., None]:
@@ -257,7 +279,7 @@ def make_cross_entropy(dtype: DType, known: int) -> Callable[..., None]:
             if is_class:
                 target[label] = target[label] - real(1)
 
-    return kernel
+    return _vectorised(kernel, known)
 
 
 def make_layer_norm(dtype: DType, known: int) -> Callable[..., None]:

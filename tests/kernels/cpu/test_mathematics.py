@@ -79,6 +79,20 @@ def test_float32_functions_are_right_to_the_last_bits(name):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_exponentials_of_negative_numbers():
+    """To the last bit as long as the result is normal, and zero or next to it below that."""
+    x = sweep()
+    x = x[~(x > 0)]
+    result = apply("exp_negative_float32(load(x, i))", x)
+    exact = np.exp(x.astype(np.float64))
+    is_normal = ~(exact < 2.0**-126)
+    assert errors(result[is_normal], exact[is_normal]).max() <= 1.0
+    assert (np.abs(result - exact)[~is_normal] <= 2.0**-126).all()
+    assert (result[x == -np.inf] == 0).all()
+    assert np.isnan(result[np.isnan(x)]).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("name", ORACLES)
 def test_float64_functions(name):
     x = np.array([0.0, -0.0, 0.3, -0.7, 1.0, 2.5, -30.0, 700.0, np.inf, -np.inf, np.nan])
@@ -110,6 +124,7 @@ def test_uniform_numbers_are_philox_at_any_position_step_and_seed():
     "source",
     [
         *(f"{name}_float32(load(x, i))" for name in ORACLES if name not in ("sin", "cos")),
+        "exp_negative_float32(load(x, i))",
         "uniform_float32(int64(1), int64(2), int64(3), i)",
         "load(x, i) if load(x, i) > float32(0.0) else float32(0.0)",
     ],
