@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from numbanet.kernels.axes import Axis
 from numbanet.kernels.kernel import Scratch
 
 _STRIP_BYTES = 32 * 1024
@@ -18,28 +19,6 @@ _STRIP_BYTES = 32 * 1024
 
 _TILES = 32
 """Into how many tiles strips are shared out, if there are so many."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One dimension of windows: tap ``j`` of window ``i`` reads the source at
-    ``i * step - before + j * dilation``, which is zero outside of ``0 .. size - 1``."""
-
-    size: int
-    windows: int
-    step: int
-    before: int
-    taps: int
-    dilation: int
-
-    @property
-    def is_inside(self) -> bool:
-        end = (self.windows - 1) * self.step - self.before + (self.taps - 1) * self.dilation
-        return self.before <= 0 and end < self.size
-
-    def span(self, windows: int) -> int:
-        """Source positions from the first to the last that so many windows see."""
-        return (windows - 1) * self.step + (self.taps - 1) * self.dilation + 1
 
 
 @dataclass(frozen=True)

@@ -26,3 +26,13 @@ def unravel(number: str, first: str, sizes: Mapping[str, int]) -> Iterator[str]:
         yield f"{name} = int32(index{i})"
         rest = f"rest{i}"
     yield f"{first} = int32({rest})"
+
+
+def quotient(number: str, divisor: int) -> str:
+    """Source of an unsigned quotient."""
+    return f"uint32(uint32({number}) // uint32({divisor}))"
+
+
+def rest(number: str, divisor: int) -> str:
+    """Source of an unsigned remainder."""
+    return f"uint32(uint32({number}) % uint32({divisor}))"

@@ -64,8 +64,9 @@ def test_pixels_need_no_gathering():
     arrays = (normal(1, 3, 3, 5), normal(6, 1, 1, 5))
     node = node_of(CONV2D, Conv2dAttrs(), arrays)
     x, w = node.inputs
-    geometry = convolution.Geometry.of(Conv2dAttrs(), x, w, node.output)
-    assert isinstance(convolution._images("a", geometry, x, follows_k=True), Matrix)
+    g = convolution.Geometry.of(Conv2dAttrs(), x, w, node.output)
+    operand = convolution._images("a", x, g.rows, g.columns, g.channels, follows_k=True)
+    assert isinstance(operand, Matrix)
 
 
 @pytest.mark.simulator
@@ -103,6 +104,43 @@ def test_another_batch_size_is_the_same_kernel():
         )
     }
     assert len(keys) == 1
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize(
+    ("x", "w", "attrs"),
+    [
+        ((2, 5, 6, 4), (3, 3, 3, 4), Conv2dAttrs((2, 2), ((1, 1), (1, 1)))),
+        ((1, 7, 4, 3), (5, 2, 1, 3), Conv2dAttrs((3, 2), ((0, 2), (1, 0)))),
+        ((1, 6, 7, 2), (4, 3, 2, 2), Conv2dAttrs((2, 3), dilation=(2, 2))),
+        ((1, 6, 9, 2), (2, 2, 3, 1), Conv2dAttrs((2, 3), dilation=(3, 2), groups=2)),
+        ((2, 4, 5, 3), (4, 1, 1, 3), Conv2dAttrs((2, 2))),
+        ((1, 1, 5, 3), (4, 1, 3, 3), Conv2dAttrs((4, 4), ((0, 0), (1, 1)))),
+    ],
+)
+def test_strides(x, w, attrs):
+    """Data gradients fall into parts, some of them without a tap."""
+    check_all_three(x, w, attrs)
+
+
+@pytest.mark.simulator
+def test_parts_of_a_data_gradient_apply_the_epilogue():
+    attrs = Conv2dTransposeAttrs(
+        (2, 2), ((1, 0), (0, 1)), size=(4, 5), epilogue=relu_of_sums(3)
+    )
+    shapes = ((1, 2, 3, 6), (6, 2, 1, 3), (1,), (3,), (1, 4, 5, 3))
+    arrays = [normal(*shape, seed=i) for i, shape in enumerate(shapes)]
+    assert len(calls_of(node_of(CONV2D_TRANSPOSE, attrs, arrays))) == 4
+    check_node(CONV2D_TRANSPOSE, attrs, arrays)
+
+
+def test_no_zeros_are_multiplied_for_strides():
+    """The work of the parts is the convolution's, not as many times as the stride skips."""
+    attrs = Conv2dTransposeAttrs((2, 2), ((1, 1), (1, 1)), size=(32, 32))
+    arrays = (normal(8, 16, 16, 12), normal(12, 3, 3, 4))
+    calls = calls_of(node_of(CONV2D_TRANSPOSE, attrs, arrays))
+    flops_of_a_tap = 2 * 8 * 16 * 16 * 12 * 4
+    assert sorted(call.flops // flops_of_a_tap for call in calls) == [1, 2, 2, 4]
 
 
 def test_states_its_work():
