@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from numbanet.ir import Node, Value
@@ -224,7 +224,7 @@ def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
             plan = cut(plan.tiling, 1, work.terms)
         product = _part(g, y, w, rows, columns)
         calls += product_calls("conv2d_transpose", product, work, plan, epilogue)
-    return _stating(tuple(calls), node)
+    return _shared(calls, node, len(parts))
 
 
 def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Product:
@@ -270,13 +270,19 @@ def _pixel(g: Geometry, rows: Turned, columns: Turned) -> str:
     return f"int32(int32({image} + {down}) * {g.columns.size} + {across})"
 
 
-def _stating(calls: tuple[Call, ...], node: Node) -> tuple[Call, ...]:
-    """``calls`` with shares in what the node cannot do without, and not in what falls outside
-    of images and is computed all the same."""
-    done, flops = sum(call.flops for call in calls), node.op.flops(node)
-    if done == 0:
-        return calls
-    return tuple(replace(call, flops=math.ceil(call.flops * flops / done)) for call in calls)
+def _shared(calls: Sequence[Call], node: Node, parts: int) -> tuple[Call, ...]:
+    """``calls`` that state their shares in what the node cannot do without: not what falls
+    outside of images and is computed all the same, and the operands once for all parts."""
+    done = max(1, sum(call.flops for call in calls))
+    needed = node.op.flops(node)
+    return tuple(
+        replace(
+            call,
+            flops=math.ceil(call.flops * needed / done),
+            nbytes=math.ceil(call.nbytes / parts),
+        )
+        for call in calls
+    )
 
 
 @lowering("conv2d_weight_grad")
