@@ -71,9 +71,12 @@ def _sources(ids: Value, names: Mapping[Value, str]) -> list[tuple[str, int | No
     return found
 
 
+_UNSIGNED = {np.dtype(kind).itemsize: np.dtype(kind) for kind in ("u1", "u2", "u4", "u8")}
+
+
 def _largest(ids: np.ndarray) -> int:
     """The largest id, where negative ones count as very large: one pass finds both ends."""
-    return int(ids.view(f"u{ids.itemsize}").max())
+    return int(np.maximum.reduce(ids.view(_UNSIGNED[ids.itemsize]), axis=None))
 
 
 def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:

@@ -39,6 +39,8 @@ class Variable:
 
     Attributes
     ----------
+    changes : int
+        Of the class: the number of times that the numbers of any variable were replaced.
     type : TensorType
         Of the stored form.
     shape : tuple of int
@@ -47,6 +49,8 @@ class Variable:
         Number of times that the numbers were replaced from the host. Who records values of the
         variable compares it, to see that they are still those of now.
     """
+
+    changes = 0
 
     __slots__ = (
         "__weakref__",
@@ -106,11 +110,16 @@ class Variable:
 
     def store(self, array: np.ndarray) -> None:
         """`assign` for an array in the stored form, of the variable's own type."""
-        self.version += 1
+        self.note_change()
         if self.home is None:
             self._array = np.array(array, order="C")
         else:
             self.home.write(self, array)
+
+    def note_change(self) -> None:
+        """Let others see that the numbers were replaced."""
+        self.version += 1
+        Variable.changes += 1
 
     def move(self, home: Home) -> np.ndarray:
         """Hand the numbers to ``home``, which keeps them from now on."""

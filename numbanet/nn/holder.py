@@ -10,6 +10,7 @@ from numbanet.ir import Variable
 from numbanet.layers import module as base
 from numbanet.nn.members import KINDS, Hideable, Members, Names, kind_of
 from numbanet.nn.parameter import Buffer, Parameter, show
+from numbanet.nn.watch import Watch
 from numbanet.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Holder(base.Module):
                 raise AttributeError(f"cannot assign a {own} before Module.__init__() call")
             object.__setattr__(self, name, value)
             return
+        Watch.see(attributes)
         kind = own or kind_of(attributes, name)
         if kind is None:
             object.__setattr__(self, name, value)
@@ -73,6 +75,7 @@ class Holder(base.Module):
             self._set_persistent(name, value.persistent)
 
     def __delattr__(self, name: str) -> None:
+        Watch.see(vars(self))
         kind = kind_of(vars(self), name)
         if kind is None:
             object.__delattr__(self, name)

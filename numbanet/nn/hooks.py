@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from numbanet.nn.watch import Watch
+
 _KEYS = itertools.count()
 
 
@@ -29,6 +31,7 @@ class RemovableHandle:
     def remove(self) -> None:
         """Take the hook away; nothing happens if it is gone."""
         self._hooks.pop(self.id, None)
+        Watch.number += 1
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -44,6 +47,7 @@ class RemovableHandle:
 
 def register(hooks: dict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:
     """Put ``hook`` at the end of ``hooks``, or before all others."""
+    Watch.number += 1
     handle = RemovableHandle(hooks)
     before = dict(hooks)
     if prepend:

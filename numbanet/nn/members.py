@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
+from numbanet.nn.watch import Watch
+
 KINDS = ("parameter", "buffer", "module")
 
 Names = dict[str, None]
@@ -40,6 +42,7 @@ class Members(MutableMapping[str, Any]):
         return self._attributes[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
+        Watch.see(self._attributes)
         for kind, names in self._attributes["_names"].items():
             if kind != self._kind:
                 names.pop(name, None)
@@ -47,6 +50,7 @@ class Members(MutableMapping[str, Any]):
         self._attributes[name] = value
 
     def __delitem__(self, name: str) -> None:
+        Watch.see(self._attributes)
         del self._names[name]
         del self._attributes[name]
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import DType, Value
 from numbanet.layers.structure import flatten, map_leaves
-from numbanet.nn import state
+from numbanet.nn import shortcuts, state
 from numbanet.nn.conversion import convert, target
 from numbanet.nn.holder import Holder
 from numbanet.nn.hooks import Hook, RemovableHandle, after_forward, before_forward, register
 from numbanet.nn.text import describe
+from numbanet.tensors.replay import NOTHING
 from numbanet.tensors.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -48,6 +49,8 @@ class Module(Holder):
     """
 
     training: bool
+    _is_built_in: ClassVar[bool] = False
+    """Whether it does what it does, and nothing besides; see `numbanet.nn.shortcuts`."""
     _forward_hooks: dict[int, Hook]
     _forward_pre_hooks: dict[int, Hook]
     _own_collections = (*Holder._own_collections, "_forward_hooks", "_forward_pre_hooks")
@@ -56,10 +59,24 @@ class Module(Holder):
         super().__init__()
         vars(self).update(training=True, _forward_hooks={}, _forward_pre_hooks={})
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._is_built_in = cls.__module__.startswith("numbanet.nn.")
+
     # Calling.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute ``forward``, and the hooks before and after it."""
+        if not self._is_built_in or kwargs:
+            return self._compute(args, kwargs)
+        result = shortcuts.take(self, args)
+        if result is NOTHING:
+            start = shortcuts.here()
+            result = self._compute(args, kwargs)
+            shortcuts.note(self, start, args, result)
+        return result
+
+    def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if (
             self._forward_pre_hooks
             or self._forward_hooks

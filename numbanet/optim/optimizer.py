@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any, ClassVar
@@ -265,6 +266,8 @@ class _Mover:
         self.numbers: Mapping[str, float] = optimizer.numbers(group)
         self.partitions: list[Partition] = []
         self._seen = self._options()
+        self._values: list[Any] = []
+        """All of the group's values, to see at a glance that they are the same."""
 
     @property
     def params(self) -> list[Tensor]:
@@ -275,6 +278,10 @@ class _Mover:
 
     def look(self) -> None:
         """Note what has changed of the options since the last step."""
+        values = self.group.values()
+        if len(values) == len(self._values) and all(map(operator.is_, values, self._values)):
+            return
+        self._values = list(values)
         options = self._options()
         if options == self._seen:
             return

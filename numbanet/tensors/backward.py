@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from operator import attrgetter
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from numbanet.tensors.recorder import leaf_value
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import STATE, Call, Record, Trace, leaf_type
 from numbanet.tensors.traces import return_to
+
+_IS_SPENT = attrgetter("is_spent")
 
 
 def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
@@ -41,16 +44,15 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
         record = _record(trace, tensor.slot, seeds, first, retain_graph)
         record.place = trace.record.place.next("backward")
         tree.add(trace.record, key, record)
+    leaves, retained = trace.leaves, trace.retained
+    holders = [leaves[s] if s in leaves else retained[s] for s in record.targets]
     is_gone = trace.freed and record.freed & trace.freed
-    if is_gone or any(_is_spent(trace, slot) for slot in record.targets):
+    if is_gone or any(map(_IS_SPENT, holders)):
         raise _gone()
-    variables = [slot for slot in record.targets if slot in trace.versions]
-    check_versions(trace, variables)
+    check_versions(trace, record.targets)
     trace.move(record)
     if not retain_graph:
         trace.freed |= record.freed
-    leaves, retained = trace.leaves, trace.retained
-    holders = [leaves[s] if s in leaves else retained[s] for s in record.targets]
     if all(holder.gradient is None for holder in holders):
         gradients = Gradients(trace, record, holders)
         trace.gradients.append(weakref.ref(gradients))
@@ -70,7 +72,7 @@ def _check(tensor: Tensor, gradient: Tensor | None) -> None:
             "backward() of a tensor that requires no gradient and was not computed from one "
             "that does"
         )
-    if gradient is None and tensor.tensor_type.size != 1:
+    if gradient is None and tensor.tensor_type.shape and tensor.tensor_type.size != 1:
         raise ShapeError(
             "backward() without a gradient takes a tensor of one element",
             got=str(tuple(tensor.tensor_type.shape)),
@@ -118,11 +120,6 @@ def _seed_slots(trace: Trace, gradient: Tensor | None) -> tuple[int, ...]:
         return ()
     slot, _ = trace.enter(gradient)
     return (slot,)
-
-
-def _is_spent(trace: Trace, slot: int) -> bool:
-    leaf = trace.leaves.get(slot)
-    return leaf is not None and leaf.is_spent
 
 
 def _record(

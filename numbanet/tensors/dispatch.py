@@ -8,7 +8,7 @@ from typing import Any
 
 from numbanet.tensors.arguments import HasValuesError, described
 from numbanet.tensors.recorder import call
-from numbanet.tensors.replay import repeat
+from numbanet.tensors.replay import NOTHING, repeat
 from numbanet.tensors.symbolic import call_symbolic
 
 
@@ -23,9 +23,8 @@ def tensor_function(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def recorded(*args: Any, **kwargs: Any) -> Any:
         repeated = repeat(function, args, kwargs)
-        if repeated is not None:
-            record, results = repeated
-            return record.restore(results)
+        if repeated is not NOTHING:
+            return repeated
         try:
             key, tensors = described(function, args, kwargs)
         except HasValuesError:

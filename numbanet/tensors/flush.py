@@ -77,7 +77,7 @@ def finish(trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
             tensor.is_result = False
             tensor.trace = None
     for variable in trace.mutated:
-        variable.version += 1
+        variable.note_change()
         trace.forget(variable)
     trace.mutated.clear()
 
@@ -99,6 +99,7 @@ def settle_readers(variable: Variable) -> None:
         if wanted or trace.mutated:
             run(trace, wanted)
         trace.forget(variable)
+        trace.is_executed = True
 
 
 def assign(tensor: Tensor, array: np.ndarray) -> None:

@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import repeat
+from operator import attrgetter, is_
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +29,8 @@ from numbanet.tensors.modes import no_grad
 from numbanet.tensors.program import LoadedProgram, Moves, Reading, Step, load
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import STATE
+
+_GRADIENT = attrgetter("gradient")
 
 
 class Group(Protocol):
@@ -88,8 +92,8 @@ class Partition:
         self.step = Variable(np.int64(steps), "optimizer/step")
         self.hyper: dict[str, Variable] = {}
         self.constants: dict[str, float] = {}
-        variables = [_variable(param) for param in params]
-        named = {f"{i}": variable for i, variable in enumerate(variables)}
+        self.variables = [_variable(param) for param in params]
+        named = {f"{i}": variable for i, variable in enumerate(self.variables)}
         self.state = FlatState(named)
         self.slot_states = {
             name: FlatState({path: each[variable] for path, variable in named.items()})
@@ -219,15 +223,17 @@ class Taken:
             for param, array in part.gradients(output(_flat_name(number))).items()
         }
 
-    def give(self, params: Sequence[Tensor], unseen: Gradients | None) -> None:
+    def give(self, unseen: Gradients | None) -> None:
         """Let the gradients show what the program wrote, until it runs again."""
-        for param in params:
-            _variable(param).version += 1
+        for part in self.parts:
+            for variable in part.variables:
+                variable.version += 1
+        Variable.changes += 1
         if unseen is not None:
             unseen.trace, unseen.taken = None, self
             self.program.readers.append(weakref.ref(unseen))
             return
-        for param in params:
+        for param in _params(self.parts):
             gradient = _gradient(param)
             gradient.trace, gradient.slot, gradient.is_result = None, -1, False
             Reading(self.program, partial(self._read, param)).give(gradient)
@@ -241,46 +247,55 @@ def step(groups: Sequence[Group]) -> None:
 
     Parameters without a gradient stay where they are.
     """
-    chosen = [(group, each) for group in groups for each in _partitions(group)]
-    if not chosen:
+    unseen = _unseen([param for group in groups for param in group.params])
+    what = tuple(
+        (part, part.settings(group.rule, group.numbers))
+        for group in groups
+        for part in _partitions(group, are_live=unseen is not None)
+    )
+    if not what:
         return
-    what = tuple((part, part.settings(group.rule, group.numbers)) for group, part in chosen)
     parts = [part for part, _ in what]
-    params = [param for part in parts for param in part.params]
-    unseen = _unseen(params)
     # Where nobody looked, the trace's record and the parameters say which slots they are.
-    slots = _slots(params) if unseen is None else ()
+    slots = _slots(_params(parts)) if unseen is None else ()
     trace = STATE.trace
     assert trace is not None
-    consumed = set(slots)
-    wanted = [each for each in trace.pending(unseen) if each[0] not in consumed]
+    wanted = trace.pending(unseen)
+    if slots:
+        consumed = set(slots)
+        wanted = [each for each in wanted if each[0] not in consumed]
     for part in parts:
         part.adopt()
-    asked = tuple(slot for slot, _ in wanted)
+    asked = tuple([slot for slot, _ in wanted])
     mutated = tuple(trace.mutated.items())
     key = ("step", what, slots, asked, mutated, FlatState.moves, device())
     program = trace.record.programs.get(key)
     if program is None:
-        variables = map(_variable, params)
+        params = _params(parts)
         sources = slots if unseen is None else _unseen_slots(unseen, params)
-        added = Step(tuple(zip(sources, variables, strict=True)), _moves(what))
+        added = Step(tuple(zip(sources, map(_variable, params), strict=True)), _moves(what))
         program = load(trace.record, asked, trace.mutated, device(), added)
         trace.record.programs[key] = program
     program.run(trace, wanted)
     finish(trace, wanted)
     # What the trace goes on with reads the new numbers; everything else was just computed.
     trace.variables.clear()
-    Taken(parts, program).give(params, unseen)
+    trace.results.clear()
+    Taken(parts, program).give(unseen)
+
+
+def _params(parts: Sequence[Partition]) -> list[Tensor]:
+    return [param for part in parts for param in part.params]
 
 
 def _unseen(params: Sequence[Tensor]) -> Gradients | None:
     """The present trace's gradients, if ``params`` hold all, and nobody has looked at any."""
-    gradients = params[0].gradient
+    gradients = params[0].gradient if params else None
     if (
         isinstance(gradients, Gradients)
         and gradients.trace is STATE.trace
         and len(gradients.holders) == len(params)
-        and all(param.gradient is gradients for param in params)
+        and all(map(is_, map(_GRADIENT, params), repeat(gradients)))
     ):
         return gradients
     return None
@@ -291,11 +306,11 @@ def _unseen_slots(unseen: Gradients, params: Sequence[Tensor]) -> tuple[int, ...
     return tuple(found[param] for param in params)
 
 
-def _partitions(group: Group) -> list[Partition]:
-    """The partitions of the parameters that have gradients now."""
+def _partitions(group: Group, *, are_live: bool) -> list[Partition]:
+    """The partitions of the parameters that have gradients now: all if ``are_live``."""
     params = group.params
     is_one = len(group.partitions) == 1 and len(group.partitions[0].params) == len(params)
-    if is_one and all(param.gradient is not None for param in params):
+    if is_one and (are_live or all(param.gradient is not None for param in params)):
         # All of one history, as they nearly always are.
         return list(group.partitions)
     live = {id(param): param for param in group.params if param.gradient is not None}

@@ -98,7 +98,8 @@ class LoadedProgram:
         """Run on the leaves of ``trace``; ``wanted`` tensors can be read afterwards."""
         check_versions(trace, self.variables)
         self._save_readings()
-        arrays = {name: trace.leaves[slot].array() for slot, name in self.inputs.items()}
+        leaves = trace.leaves
+        arrays = {name: leaves[slot].array() for slot, name in self.inputs.items()}
         if self.limits:
             check_ids(arrays, self.limits)
         for name, array in arrays.items():
@@ -120,14 +121,17 @@ class LoadedProgram:
 
 def check_versions(trace: Trace, slots: Sequence[int]) -> None:
     """Raise GraphError if a variable has changed since the trace read it."""
+    if trace.changes == Variable.changes:
+        return
     for slot in slots:
-        variable = trace.leaves[slot].variable
-        if variable is not None and variable.version != trace.versions[slot]:
+        version = trace.versions.get(slot)
+        variable = None if version is None else trace.leaves[slot].variable
+        if variable is not None and variable.version != version:
             raise GraphError(
                 f"{variable.name!r} was changed after a result had been computed from it that "
                 "is needed now",
                 got=f"version {variable.version}",
-                expected=f"version {trace.versions[slot]}",
+                expected=f"version {version}",
                 mend="Change parameters after backward() and step(), or read results before",
             )
 

@@ -72,7 +72,7 @@ def call(
         raise
     previous = trace.record
     if random is None and (previous.again is None or previous.again.record is not record):
-        previous.again = make_guard(previous, record, args, kwargs, trace)
+        previous.again = make_guard(record, args, kwargs, trace)
     results = trace.advance(record)
     if record.is_view:
         tensors[0].add_views(results)

@@ -223,7 +223,7 @@ class Tensor:
         ShapeError
             If there is not exactly one.
         """
-        if self.tensor_type.size != 1:
+        if self.tensor_type.shape and self.tensor_type.size != 1:
             raise ShapeError(
                 "item() takes a tensor of one element", got=str(tuple(self.tensor_type.shape))
             )

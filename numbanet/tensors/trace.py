@@ -24,12 +24,12 @@ import numpy as np
 from numbanet.initializers import draw_seed
 from numbanet.ir import TensorType, Value, Variable, topological
 from numbanet.tensors.numbers import Place
+from numbanet.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import LoadedProgram
     from numbanet.tensors.replay import Guard
-    from numbanet.tensors.tensor import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,10 @@ class Record:
         What was compiled at this point, by what was asked for.
     again : Guard or None
         The call that came next last time.
+    shortcut : Shortcut or None
+        The same for the call of a module, which may be many calls; see `numbanet.nn.shortcuts`.
+    ways : dict of Module to Record
+        Modules that were called here, and where the call ended.
     place : Place
         Shared by records that differ only in numbers.
     used : int
@@ -99,26 +103,17 @@ class Record:
     following: dict[Any, Record] = field(default_factory=dict)
     programs: dict[Any, LoadedProgram] = field(default_factory=dict)
     again: Guard | None = None
+    shortcut: Any = None
+    ways: dict[Any, Record] = field(default_factory=dict)
     place: Place = field(default_factory=Place)
     used: int = 0
 
     @cached_property
-    def templates(self) -> tuple[tuple[int, dict[str, Any]], ...]:
-        """The slot and the attributes that each result starts with."""
+    def templates(self) -> tuple[tuple[int, TensorType, bool, str], ...]:
+        """Slot, type, whether it requires a gradient, and function of each result."""
         name = "" if self.call is None else self.call.function.__name__
         return tuple(
-            (
-                slot,
-                {
-                    "tensor_type": value.type,
-                    "slot": slot,
-                    "is_result": True,
-                    "requires_grad": requires_grad,
-                    "is_view": self.is_view,
-                    "is_spent": self.is_spent and requires_grad,
-                    "function": name,
-                },
-            )
+            (slot, value.type, requires_grad, name)
             for slot, value, requires_grad in zip(
                 self.result_slots, self.results, self.requires_grad, strict=True
             )
@@ -172,11 +167,15 @@ class Trace:
     versions : dict of int to int
         The version that a variable had when it became a leaf.
     is_executed : bool
-        Whether a program ran; calls on leaves only then start another trace.
+        Whether a program ran, or variables were changed from outside; calls on leaves only
+        then start another trace.
+    changes : int
+        How often variables had changed when it began.
     """
 
     __slots__ = (
         "__weakref__",
+        "changes",
         "count",
         "freed",
         "gradients",
@@ -206,6 +205,7 @@ class Trace:
         self.freed: frozenset[int] = frozenset()
         self.seed: Tensor | None = None
         self.is_executed = False
+        self.changes = Variable.changes
 
     def slot_of(self, tensor: Tensor) -> int | None:
         """The number of ``tensor`` here, if it has one."""
@@ -249,24 +249,33 @@ class Trace:
 
     def move(self, record: Record) -> None:
         """Go on to ``record``, a call after those so far."""
-        from numbanet.tensors.tensor import Tensor
-
         self.record = record
         self.count = record.end
         record.used = self.number
-        if record.brings_seed:
-            self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
-            self.add_leaf(self.seed, record.leaf_slots[-1])
+        if record.brings_seed and self.seed is None:
+            self.draw_seed(record.leaf_slots[-1])
+
+    def draw_seed(self, slot: int) -> None:
+        """Bring the seed of this trace's random numbers, a leaf."""
+        self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
+        self.add_leaf(self.seed, slot)
 
     def make(self, record: Record) -> list[Tensor]:
         """Tensors that are the results of ``record``, a call of this trace."""
-        from numbanet.tensors.tensor import Tensor
-
+        new = Tensor.__new__
         tensors: list[Tensor] = []
-        for slot, attributes in record.templates:
-            tensor = Tensor.__new__(Tensor)
-            tensor.__dict__.update(attributes)
+        for slot, type_, requires_grad, function in record.templates:
+            tensor = new(Tensor)
+            # One by one: that is faster than all at once.
             tensor.trace = self
+            tensor.slot = slot
+            tensor.tensor_type = type_
+            tensor.is_result = True
+            tensor.function = function
+            if requires_grad:
+                tensor.requires_grad = True
+                if record.is_spent:
+                    tensor.is_spent = True
             self.results.append((slot, weakref.ref(tensor)))
             tensors.append(tensor)
         return tensors

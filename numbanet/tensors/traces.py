@@ -60,6 +60,8 @@ def return_to(trace: Trace) -> None:
 
 def leave(trace: Trace) -> None:
     """Compute what only needs numbers, so that nobody comes back for it."""
+    if not trace.mutated and not trace.results and not trace.gradients:
+        return
     if trace.mutated or any(trace.is_settleable(tensor) for _, tensor in trace.pending()):
         flush(trace)
 

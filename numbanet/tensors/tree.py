@@ -28,6 +28,7 @@ def prune() -> None:
 
     Whoever is at one of them just goes on; what comes after it is not found again.
     """
+    _stamp_ways()
     stamps = sorted(record.used for record in _records())
     # Those of the last trace stay: it may be one long sequence.
     oldest = stamps[len(stamps) // 2]
@@ -36,10 +37,18 @@ def prune() -> None:
         if len(kept) < len(record.following):
             record.following.clear()
             record.following.update(kept)
-            record.again = None
+            record.again = record.shortcut = None
+            record.ways.clear()
     _Size.now = len(_records())
     # A trace that is longer than the tree may be shall not prune it at every call.
     _Size.most = LIMIT if _Size.now < LIMIT * 3 // 4 else _Size.now + LIMIT // 2
+
+
+def _stamp_ways() -> None:
+    """Let who leads to a record be used as late as that: shortcuts pass it by."""
+    for record in reversed(_records()):
+        if record.parent is not None:
+            record.parent.used = max(record.parent.used, record.used)
 
 
 def _records() -> list[Record]:
