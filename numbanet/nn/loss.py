@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from numbanet.nn import functional as F  # noqa: N812 - the name it is known by
+from numbanet.nn.distance import PairwiseDistance
 from numbanet.nn.functional.reduction import refuse_legacy
 from numbanet.nn.module import Module
 from numbanet.tensors.tensor import Tensor
@@ -461,9 +462,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__()
-        self._set(
-            reduction=reduction, distance_function=distance_function, margin=margin, swap=swap
-        )
+        distance = PairwiseDistance() if distance_function is None else distance_function
+        self._set(reduction=reduction, distance_function=distance, margin=margin, swap=swap)
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """The loss."""

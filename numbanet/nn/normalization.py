@@ -308,7 +308,7 @@ class _LazyChannels(LazyModuleMixin, _Channels):
     def initialize_parameters(self, input: Tensor) -> None:
         """Give parameters and running values their shapes and first numbers."""
         # Where the batch may be missing, the fewest axes are those of one sample.
-        is_batchless = isinstance(self, _InstanceNorm) and input.ndim == self.ranks[0]
+        is_batchless = isinstance(self, _InstanceNorm) and len(input.shape) == self.ranks[0]
         self.num_features = input.shape[0 if is_batchless else 1]
         if not self.has_uninitialized_params():
             return
