@@ -11,7 +11,6 @@ shares has room for the largest of them.
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Callable, Iterator, Sequence
 
 from numbanet.kernels.cuda.generated import (
@@ -82,6 +81,8 @@ def _is_fit(call: Call) -> bool:
     if _seconds(call) > _LONGEST:
         return False
     source = _source_of(kernel)
+    if any(name in text_of(source) for name in ("blockIdx", "gridDim")):
+        return False  # it does not take its tile from `tile_index`
     return isinstance(source, str) or not source.is_heavy
 
 
@@ -102,7 +103,7 @@ def make_group(parts: tuple[Text, ...], threads: tuple[int, ...]) -> Callable[..
 def write_group(parts: Sequence[Text], threads: Sequence[int]) -> str:
     """Source of ``kernel(*arguments of all parts, *ends)``: part ``i`` does the tiles before
     ``end{i}``, and the last part the rest."""
-    bodies = [_Body(f"p{number}_", text_of(part)) for number, part in enumerate(parts)]
+    bodies = [_Body(f"p{number}_", part) for number, part in enumerate(parts)]
     ends = [f"end{number}" for number in range(len(parts) - 1)]
     arguments = [name for body in bodies for name in body.arguments]
     lines = [f"def kernel({', '.join([*arguments, *ends])}):", "    block = tile_index()"]
@@ -142,14 +143,17 @@ class _Body(ast.NodeTransformer):
         type is declared where it was.
     """
 
-    def __init__(self, prefix: str, text: str) -> None:
+    def __init__(self, prefix: str, source: Text) -> None:
+        text = text_of(source)
         self._prefix = prefix
         self.tile = f"{prefix}tile_index"
         self.shared: dict[str, int] = {}
         (function,) = ast.parse(text).body
         if not isinstance(function, ast.FunctionDef):
             raise TypeError(f"not a kernel: {text}")
-        self.arguments = [prefix + each.arg for each in function.args.args]
+        arguments = [each.arg for each in function.args.args]
+        self.arguments = [prefix + name for name in arguments]
+        self._own = {*arguments, *functions_of(source), *_assigned(function)}
         self._statements = [self.visit(statement) for statement in function.body]
 
     def lines(self, threads: int, most: int) -> Iterator[str]:
@@ -163,8 +167,7 @@ class _Body(ast.NodeTransformer):
                 yield indent + line
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        is_known = node.id in NAMESPACE or hasattr(builtins, node.id)
-        return node if is_known else ast.Name(self._prefix + node.id, node.ctx)
+        return ast.Name(self._prefix + node.id, node.ctx) if node.id in self._own else node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         callee = ast.unparse(node.func)
@@ -172,7 +175,12 @@ class _Body(ast.NodeTransformer):
             return ast.Name(self.tile, ast.Load())
         if callee == "cuda.shared.array":
             size, dtype = (ast.unparse(each) for each in node.args[:2])
-            if dtype not in self.shared:
+            if dtype not in self.shared and size.isdecimal():
                 self.shared[dtype] = int(size)
                 return ast.Name(f"shared_{dtype}", ast.Load())
         return self.generic_visit(node)
+
+
+def _assigned(function: ast.FunctionDef) -> set[str]:
+    names = (each for each in ast.walk(function) if isinstance(each, ast.Name))
+    return {each.id for each in names if isinstance(each.ctx, ast.Store)}

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.plans import Drawing, plan
+from benchmarks.workloads import WORKLOADS
 from numbanet import ops
 from numbanet.ir import DType, Value
 from numbanet.kernels.cuda import LOWERINGS
-from numbanet.kernels.cuda.group import MOST_CALLS, grouped, write_group
+from numbanet.kernels.cuda.group import MOST_CALLS, grouped, make_group, write_group
 from numbanet.kernels.cuda.simulate import launch
 from tests.kernels.cuda.lowered import check_call, flat, normal, poison
 
@@ -86,3 +88,12 @@ def test_what_is_large_or_many_is_not_grouped():
     assert grouped([large, small]) is None
     assert grouped([small] * MOST_CALLS) is not None
     assert grouped([small] * (MOST_CALLS + 1)) is None
+
+
+@pytest.mark.parametrize("workload", ["mlp-64", "cnn-64"])
+def test_the_groups_of_small_models_compile_clean(assert_clean, workload):
+    launches = plan(WORKLOADS[workload], Drawing("cuda")).launches
+    groups = {each.kernel for each in launches if each.kernel.make is make_group}
+    assert groups
+    for kernel in sorted(groups, key=lambda kernel: kernel.key):
+        assert_clean(kernel)
