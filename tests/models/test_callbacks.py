@@ -166,7 +166,8 @@ def test_early_stopping_waits_and_restores_the_best() -> None:
         ({"patience": 2}, [3, 2, 1, 1, 1, 1], 5),
         ({"patience": 1, "min_delta": 0.5}, [3, 2, 1.9, 1.8, 1, 0], 3),
         ({"patience": 2, "mode": "max"}, [1, 2, 3, 3, 3, 9], 5),
-        ({"patience": 2, "baseline": 0.5}, [3, 2, 1, 0.4, 0.3, 0.2], 2),
+        ({"patience": 2, "baseline": 0.5}, [3, 2, 1, 1, 0.3, 0.2], 4),
+        ({"patience": 2, "baseline": 0.5}, [3, 2, 1, 0.4, 0.3, 0.2], 6),
         ({"patience": 1, "start_from_epoch": 3}, [1, 2, 3, 4, 5, 6], 5),
         ({"patience": 1}, [np.nan] * 6, 2),
     ],
@@ -238,11 +239,11 @@ def test_checkpoints_of_the_best_epochs(tmp_path: Path) -> None:
     checkpoint = callbacks.ModelCheckpoint(
         path, "mine", save_best_only=True, save_weights_only=True, mode="min"
     )
-    fit(model, [Feed("mine", [3, 2, 4, 1, 1, 2]), checkpoint])
+    fit(model, [Feed("mine", [np.nan, 3, 2, 4, 1, 1]), checkpoint])
     names = sorted(each.name for each in path.parent.iterdir())
-    assert names == ["01-3.0.safetensors", "02-2.0.safetensors", "04-1.0.safetensors"]
+    assert names == ["02-3.0.safetensors", "03-2.0.safetensors", "05-1.0.safetensors"]
     other = linear()
-    fit(other, [], epochs=4)
+    fit(other, [], epochs=5)
     model.load_weights(path.parent / names[-1])
     np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
 

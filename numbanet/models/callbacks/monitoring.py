@@ -38,13 +38,11 @@ class Monitor(Callback):
         self.monitor, self.mode = monitor, mode
         self.min_delta = abs(min_delta)
 
-    @property
-    def worst(self) -> float:
-        """What any number is better than."""
-        return math.inf if self.mode == "min" else -math.inf
-
-    def is_better(self, number: float, than: float) -> bool:
-        """Whether ``number`` beats ``than`` by `min_delta`; NaN beats nothing."""
+    def is_better(self, number: float, than: float | None) -> bool:
+        """Whether ``number`` beats ``than`` by `min_delta`. Any beats None, and NaN nothing
+        else."""
+        if than is None:
+            return True
         if self.mode == "min":
             return number < than - self.min_delta
         return number > than + self.min_delta
@@ -74,7 +72,7 @@ class EarlyStopping(Monitor):
     verbose : {0, 1}
     mode : {"auto", "min", "max"}
     baseline : float, optional
-        It must be better than this, too.
+        Patience is had anew only with what is better than this, too.
     restore_best_weights : bool
         Whether the model gets the weights of its best epoch in the end.
     start_from_epoch : int
@@ -83,8 +81,11 @@ class EarlyStopping(Monitor):
     Attributes
     ----------
     stopped_epoch, best_epoch : int
-    best : float
+    best : float or None
+        None before the first epoch.
     """
+
+    best: float | None
 
     def __init__(
         self,
@@ -105,15 +106,12 @@ class EarlyStopping(Monitor):
 
     def on_train_begin(self, logs: Log | None = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
-        self.best, self.best_weights = self.worst, None
+        self.best = self.best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         number = self.number(logs)
         if number is None or epoch < self.start_from_epoch:
             return
-        if self.restore_best_weights and self.best_weights is None:
-            # Numbers may never get better, if they are NaN.
-            self.best_epoch, self.best_weights = epoch, self.model.get_weights()
         self.wait += 1
         if self.is_better(number, self.best):
             self.best, self.best_epoch = number, epoch
@@ -121,7 +119,7 @@ class EarlyStopping(Monitor):
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self.is_better(number, self.baseline):
                 self.wait = 0
-        if self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -154,6 +152,8 @@ class ReduceLROnPlateau(Monitor):
         The rate gets no lower.
     """
 
+    best: float | None
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -172,7 +172,7 @@ class ReduceLROnPlateau(Monitor):
         self.cooldown, self.min_lr = cooldown, min_lr
 
     def on_train_begin(self, logs: Log | None = None) -> None:
-        self.best, self.wait, self.cooldown_counter = self.worst, 0, 0
+        self.best, self.wait, self.cooldown_counter = None, 0, 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         optimizer = self.model.optimizer

@@ -53,8 +53,7 @@ class ModelCheckpoint(Monitor):
         self.filepath, self.verbose = str(filepath), verbose
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self.save_freq = _checked_frequency(save_freq)
-        start = initial_value_threshold
-        self.best = self.worst if start is None else start
+        self.best = initial_value_threshold
         self._steps = 0
         self._epoch = 0
         if save_freq != "epoch":
@@ -76,7 +75,7 @@ class ModelCheckpoint(Monitor):
     def _save(self, logs: Log) -> None:
         if self.save_best_only:
             number = self.number(logs)
-            if number is None or not self.is_better(number, self.best):
+            if number is None or np.isnan(number) or not self.is_better(number, self.best):
                 return
             self.best = number
         path = self._path(logs)
