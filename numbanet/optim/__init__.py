@@ -1,20 +1,10 @@
 """Optimizers and learning-rate schedules with PyTorch's names."""
 
 from numbanet.optim import lr_scheduler
-from numbanet.optim.algorithms import (
-    ASGD,
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    NAdam,
-    RAdam,
-    RMSprop,
-    Rprop,
-)
+from numbanet.optim.descent import ASGD, SGD, Rprop
+from numbanet.optim.moments import Adam, Adamax, AdamW, NAdam, RAdam
 from numbanet.optim.optimizer import Optimizer
+from numbanet.optim.squares import Adadelta, Adagrad, RMSprop
 
 __all__ = [
     "ASGD",
