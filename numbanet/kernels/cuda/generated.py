@@ -12,6 +12,7 @@ from numbanet.kernels.cuda import mathematics
 from numbanet.kernels.cuda.intrinsics import (
     is_aligned,
     load4,
+    shuffle_down,
     store4,
     thread_index,
     tile_index,
@@ -32,6 +33,7 @@ NAMESPACE: dict[str, Any] = {
     "nan": math.nan,
     "is_aligned": is_aligned,
     "load4": load4,
+    "shuffle_down": shuffle_down,
     "store4": store4,
     "thread_index": thread_index,
     "tile_index": tile_index,

@@ -1,4 +1,4 @@
-"""What kernels ask of the machine: where am I, and loads and stores of four numbers.
+"""What kernels ask of the machine: where am I, loads and stores of four numbers, exchange.
 
 All of them are inlined, so that compiling needs no device, and all of them have a twin that
 the simulator runs.
@@ -14,6 +14,7 @@ from llvmlite import ir
 from numba import cuda as numba_cuda
 from numba import types
 
+from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.simulate import SIMULATED
 
 # Its stubs describe neither the CUDA registers nor `inline="always"`.
@@ -48,12 +49,31 @@ def _simulated_store4(pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any) 
     pointer[start], pointer[start + 1], pointer[start + 2], pointer[start + 3] = a, b, c, d
 
 
+def _simulated_shuffle_down(value: Any, delta: Any) -> Any:
+    """All threads of a block call this, as on a GPU all of a warp do."""
+    thread: Any = threading.current_thread()
+    given = vars(thread._manager).setdefault("given", {})
+    place, beyond = thread.thread_id, int(delta)
+    given[place] = value
+    thread.syncthreads()
+    warp = tuning.TUNING.warp
+    is_in_warp = place % warp + beyond < warp
+    found = given.get(place + beyond, value) if is_in_warp else value
+    thread.syncthreads()
+    return found
+
+
 def _tile_index() -> np.uint32:
     return np.uint32(cuda.blockIdx.x)
 
 
 def _thread_index() -> np.uint32:
     return np.uint32(cuda.threadIdx.x)
+
+
+def _shuffle_down(value: Any, delta: Any) -> Any:
+    """``value`` of the thread that is ``delta`` further on in the warp; own one at its end."""
+    return cuda.shfl_down_sync(ALL_OF_WARP, value, delta)
 
 
 def _is_aligned(typing_context: Any, pointer: Any) -> Any:
@@ -96,6 +116,8 @@ def _store4(
     return types.void(pointer, index, element, element, element, element), generate
 
 
+ALL_OF_WARP = 0xFFFFFFFF
+
 _WIDE = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.FloatType(), 4)
 
@@ -113,6 +135,7 @@ def _vector_address(builder: Any, pointer: Any, index: Any) -> Any:
 if SIMULATED:
     tile_index = _simulated_tile_index
     thread_index = _simulated_thread_index
+    shuffle_down = _simulated_shuffle_down
     is_aligned = _simulated_is_aligned
     load4 = _simulated_load4
     store4 = _simulated_store4
@@ -122,6 +145,7 @@ else:
     _inlined = cuda.jit(device=True, inline="always")
     tile_index = _inlined(_tile_index)
     thread_index = _inlined(_thread_index)
+    shuffle_down = _inlined(_shuffle_down)
     is_aligned = intrinsic(_is_aligned)
     load4 = intrinsic(_load4)
     store4 = intrinsic(_store4)

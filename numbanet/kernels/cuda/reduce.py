@@ -1,10 +1,13 @@
 """Folds: an elementwise program whose results are summed, or whose extremes are found.
 
-A block folds ``width`` neighbouring outputs; ``depth`` of its threads share each, and meet in
-a tree in shared memory. With a width of one that is a block a row, with a width of 32 the sums
-of columns, with a depth of one a thread an output. Where outputs are too few to fill a GPU, the
-elements are cut into parts, and a second call folds what the first made of each part. All of it
-follows from the sizes alone, so a sum has one order on every GPU.
+A block folds ``width`` neighbouring outputs; ``depth`` of its threads share each. With a width
+of one that is a block a row, with a width of 32 the sums of columns, with a depth of one a
+thread an output. Threads that share a row are neighbours, and exchange what they have within
+their warps; those that share a column are a row apart, and meet in a tree in shared memory.
+
+Where outputs are too few to fill a GPU, the elements are cut into parts, and a second call
+folds what the first made of each part. All of it follows from the sizes alone, so a sum has one
+order on every GPU.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from numbanet.kernels.operand import Operand
 from numbanet.kernels.source import literal, render
 from numbanet.ops.expression import Expression
 from numbanet.ops.fused import Access, FusedAttrs
+
+_SHUFFLED = frozenset({DType.FLOAT32, DType.FLOAT64, DType.INT32, DType.INT64})
+"""What threads of a warp can exchange."""
 
 
 def lower_reduction(
@@ -57,9 +63,11 @@ def lower_reduction(
 class _Shape:
     """How a fold is spread over blocks and threads.
 
-    ``parts`` parts of ``chunk`` elements each are folded on their own.
+    ``parts`` parts of ``chunk`` elements each are folded on their own. ``is_columns`` if
+    neighbouring threads have neighbouring outputs, else they share one.
     """
 
+    is_columns: bool
     width: int
     depth: int
     parts: int
@@ -78,7 +86,7 @@ class _Shape:
             most = -(-folded.size // (depth * choice.run))
             parts = max(1, min(choice.blocks // blocks, most))
         chunk = max(1, -(-folded.size // parts))
-        return cls(width, depth, max(1, -(-folded.size // chunk)), chunk)
+        return cls(is_columns, width, depth, max(1, -(-folded.size // chunk)), chunk)
 
     def blocks(self, outputs: int) -> int:
         """Of one part."""
@@ -170,7 +178,7 @@ class _Writer:
             *(f"a{k} = {_start(self._kind, self._dtypes[k])}" for k in self._numbers),
             "if output < uint32(outputs):",
             *_indent(self._fold()),
-            *self._tree(),
+            *self._meet(),
             "if lane == uint32(0) and output < uint32(outputs):",
             *_indent(self._stores()),
         ]
@@ -180,11 +188,14 @@ class _Writer:
     def _place(self) -> list[str]:
         """Statements that tell a thread its output and its part."""
         width = self._shape.width
+        fast, slow, extent = "lane", "column", self._shape.depth
+        if self._shape.is_columns:
+            fast, slow, extent = "column", "lane", width
         return [
             "tile = tile_index()",
             "thread = thread_index()",
-            f"column = uint32(thread % uint32({width}))",
-            f"lane = uint32(thread // uint32({width}))",
+            f"{fast} = uint32(thread % uint32({extent}))",
+            f"{slow} = uint32(thread // uint32({extent}))",
             "part = uint32(tile // uint32(blocks))",
             f"output = uint32(uint32(tile % uint32(blocks)) * uint32({width}) + column)",
         ]
@@ -214,14 +225,50 @@ class _Writer:
         lines = []
         for k, result in enumerate(results):
             lines.append(f"v{k} = {result}")
-            lines.append(f"a{k} = {_combined(self._kind, self._dtypes[k], f'a{k}', f'v{k}')}")
+            lines.append(f"a{k} = {self._combined(k)}")
         return lines
 
-    def _tree(self) -> list[str]:
-        """Statements that fold the lanes of each column: the first has the result."""
-        depth, width = self._shape.depth, self._shape.width
-        if depth == 1:
+    def _meet(self) -> list[str]:
+        """Statements that fold the lanes of each output: the first has the result."""
+        if self._shape.depth == 1:
             return []
+        if self._shape.is_columns or not _SHUFFLED.issuperset(self._dtypes):
+            return self._tree()
+        return self._warps()
+
+    def _warps(self) -> list[str]:
+        """Within warps first; then the first lane folds what the warps have."""
+        warp, depth = tuning.TUNING.warp, self._shape.depth
+        half = min(warp, depth) // 2
+        lines = []
+        while half:
+            for k in self._numbers:
+                lines.append(f"v{k} = shuffle_down(a{k}, {half})")
+                lines.append(f"a{k} = {self._combined(k)}")
+            half //= 2
+        warps = depth // warp
+        if warps <= 1:
+            return lines
+        total = warps * self._shape.width
+        lines += [
+            f"s{k} = cuda.shared.array({total}, {self._dtypes[k]})" for k in self._numbers
+        ]
+        lines.append(f"if lane % uint32({warp}) == uint32(0):")
+        lines += [f"    s{k}[uint32(thread // uint32({warp}))] = a{k}" for k in self._numbers]
+        lines += ["cuda.syncthreads()", "if lane == uint32(0):"]
+        lines.append(f"    first = uint32(thread // uint32({warp}))")
+        for i in range(1, warps):
+            for k in self._numbers:
+                lines.append(f"    v{k} = s{k}[uint32(first + uint32({i}))]")
+                lines.append(f"    a{k} = {self._combined(k)}")
+        return lines
+
+    def _combined(self, k: int) -> str:
+        return _combined(self._kind, self._dtypes[k], f"a{k}", f"v{k}")
+
+    def _tree(self) -> list[str]:
+        depth, width = self._shape.depth, self._shape.width
+        apart = width if self._shape.is_columns else 1
         lines = [
             f"s{k} = cuda.shared.array({depth * width}, {self._dtypes[k]})"
             for k in self._numbers
@@ -231,9 +278,8 @@ class _Writer:
         while half:
             body = []
             for k in self._numbers:
-                body.append(f"v{k} = s{k}[uint32(thread + uint32({half * width}))]")
-                combined = _combined(self._kind, self._dtypes[k], f"a{k}", f"v{k}")
-                body += [f"a{k} = {combined}", f"s{k}[thread] = a{k}"]
+                body.append(f"v{k} = s{k}[uint32(thread + uint32({half * apart}))]")
+                body += [f"a{k} = {self._combined(k)}", f"s{k}[thread] = a{k}"]
             lines += [f"if lane < uint32({half}):", *_indent(body), "cuda.syncthreads()"]
             half //= 2
         return lines
