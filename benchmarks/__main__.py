@@ -73,6 +73,8 @@ def _conditions(arguments: argparse.Namespace) -> Conditions:
         rounds=arguments.rounds or (2 if is_quick else 15),
         budget=0.1 if is_quick else 0.3,
         patience=5.0 if is_quick else 60.0,
+        # Compilers for GPUs take minutes for a large model.
+        limit=120.0 if arguments.device == "cpu" else 600.0,
         is_quick=is_quick,
     )
 

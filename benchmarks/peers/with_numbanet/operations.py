@@ -49,7 +49,8 @@ def open_operation(task: Task) -> Session:
         for _ in range(calls):
             executable.run()
         if driver is not None:
-            driver.synchronise()
+            with driver:
+                driver.synchronise()
 
     def check(_: int) -> list[float]:
         executable.run()
