@@ -4,18 +4,15 @@ from numbanet.layers.activation import (
     ELU,
     GELU,
     Activation,
+    ActivityRegularization,
     Identity,
     LeakyReLU,
     PReLU,
     ReLU,
     Softmax,
 )
-from numbanet.layers.attention import (
-    AdditiveAttention,
-    Attention,
-    GroupQueryAttention,
-    MultiHeadAttention,
-)
+from numbanet.layers.attention import AdditiveAttention, Attention
+from numbanet.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from numbanet.layers.convolution import Conv1D, Conv2D
 from numbanet.layers.dense import Dense, EinsumDense
 from numbanet.layers.depthwise_convolution import (
@@ -56,6 +53,7 @@ from numbanet.layers.merging import (
     Subtract,
 )
 from numbanet.layers.module import Module
+from numbanet.layers.multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from numbanet.layers.normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -74,16 +72,7 @@ from numbanet.layers.pooling import (
     MaxPooling2D,
 )
 from numbanet.layers.preprocessing import Normalization, Rescaling
-from numbanet.layers.recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    GRUCell,
-    LSTMCell,
-    SimpleRNN,
-    SimpleRNNCell,
-    StackedRNNCells,
-)
+from numbanet.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from numbanet.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from numbanet.layers.transposed_convolution import Conv1DTranspose, Conv2DTranspose
 from numbanet.layers.wrappers import Bidirectional, TimeDistributed
@@ -111,6 +100,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AdditiveAttention",
     "AlphaDropout",

@@ -13,6 +13,7 @@ from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.ops.attention import CLOSED
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.leaf import variable_value
+from numbanet.regularizers import L1L2
 
 ActivationLike = str | Callable[[Value], Value] | None
 
@@ -172,6 +173,24 @@ class Identity(_Elementwise):
     **options
         As of `Layer`.
     """
+
+    def forward(self, x: Value) -> Value:
+        return x
+
+
+class ActivityRegularization(_Elementwise):
+    """Returns its input, which costs ``l1 * |x| + l2 * x ** 2``, summed, for each sample.
+
+    Parameters
+    ----------
+    l1, l2 : float
+    **options
+        As of `Layer`.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
+        super().__init__(activity_regularizer=L1L2(l1, l2), **options)
+        self.l1, self.l2 = l1, l2
 
     def forward(self, x: Value) -> Value:
         return x

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +12,7 @@ from numbanet.initializers import Fans, InitializerLike, fans_of
 from numbanet.ir import DType, Value, Variable
 from numbanet.layers.masks import mask_of, with_mask
 from numbanet.layers.module import Constraint, Module, Regularizer
+from numbanet.layers.penalties import current_penalties
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.casts import cast
 from numbanet.regularizers import RegularizerLike
@@ -88,10 +87,9 @@ class Layer(Module):
         """Record as modules do, in the layer's dtype."""
         args, kwargs = map_leaves(self._converted, [args, kwargs])
         outputs = super().record(*args, **kwargs)
-        penalties = _PENALTIES.get()
-        if self.activity_regularizer is not None and penalties is not None:
+        if self.activity_regularizer is not None and current_penalties() is not None:
             for leaf in flatten(outputs):
-                penalties.append(self.activity_regularizer(leaf) / float(leaf.type.sizes[0]))
+                self.add_loss(self.activity_regularizer(leaf) / float(leaf.type.sizes[0]))
         return outputs
 
     def _converted(self, leaf: Any) -> Any:
@@ -154,20 +152,3 @@ class Layer(Module):
             regularizer=options.regularizer,
             constraint=options.constraint,
         )
-
-
-_PENALTIES: ContextVar[list[Value] | None] = ContextVar("numbanet_penalties", default=None)
-
-
-@contextmanager
-def activity_penalties() -> Iterator[list[Value]]:
-    """The list yielded takes what activity regularizers give for layers that the block records.
-
-    Batches have to be of known size.
-    """
-    penalties: list[Value] = []
-    token = _PENALTIES.set(penalties)
-    try:
-        yield penalties
-    finally:
-        _PENALTIES.reset(token)

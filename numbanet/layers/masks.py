@@ -36,7 +36,7 @@ def with_mask(value: Value, mask: Value | None) -> Value:
 
 
 def end_of_mask(value: Value) -> str | None:
-    """The layer that returned ``value`` without the mask that its input has, if one did."""
+    """The layer that returned ``value`` and took no notice of its input's mask, if one did."""
     return _ENDS.get(value)
 
 
@@ -72,14 +72,16 @@ def hand_on(
     layer: Module, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Any
 ) -> None:
     """Attach to what a layer returned the masks that it computes of its arguments."""
-    previous = None
+    previous, is_taken = None, False
     first = next(iter((*args, *kwargs.values())), None)
     if has_mask([args, kwargs]):
-        given = fill(layer.forward, args, kwargs).arguments.get("mask")
-        previous = map_leaves(mask_of, first) if given is None else given
+        given = fill(layer.forward, args, kwargs).arguments
+        is_taken = any(name.endswith("mask") for name in given)
+        previous = given.get("mask")
+        previous = map_leaves(mask_of, first) if previous is None else previous
     returned = [leaf for leaf in flatten(outputs) if isinstance(leaf, Value)]
     if not layer.supports_masking:
-        if any(mask is not None for mask in flatten(previous)):
+        if not is_taken and any(mask is not None for mask in flatten(previous)):
             _ENDS.update(dict.fromkeys(returned, layer.label))
         return
     masks = layer.compute_mask(first, previous)

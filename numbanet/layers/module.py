@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,11 +13,18 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from numbanet.configuration import Configured
-from numbanet.errors import ArgumentError, DTypeError, GraphError, SymbolicValueError
+from numbanet.errors import (
+    ArgumentError,
+    DTypeError,
+    GraphError,
+    ShapeError,
+    SymbolicValueError,
+)
 from numbanet.initializers import Fans
 from numbanet.ir import DType, Value, Variable, current_path, scope
 from numbanet.layers import masks
 from numbanet.layers.budget import first_numbers
+from numbanet.layers.penalties import current_penalties
 from numbanet.layers.phase import at_inference, phase, with_training
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.shapes import RESHAPE, ReshapeAttrs, inverse, transpose
@@ -134,6 +141,21 @@ class Module(Configured):
             Its mask, or the ``mask`` that the layer was called with.
         """
         return previous_mask
+
+    def add_loss(self, loss: Value | Iterable[Value]) -> None:
+        """Add numbers, computed in ``forward``, to the loss that the model is trained for.
+
+        Raises
+        ------
+        ShapeError
+            If one is no scalar.
+        """
+        for each in [loss] if isinstance(loss, Value) else loss:
+            if each.rank:
+                raise ShapeError(f"{self.label} adds numbers to the loss", got=str(each.type))
+            found = current_penalties()
+            if found is not None:
+                found.append(each)
 
     # Names.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from numbanet.ir import Value, topological
+from numbanet.layers.masks import end_of_mask
 from numbanet.lint.subject import Subject
 from numbanet.lint.values import (
     behind,
@@ -155,6 +156,19 @@ def unscaled_input(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def masks_that_end(subject: Subject) -> Iterator[Finding]:
+    """NB110: steps that are padding, before a layer that takes them for data."""
+    values = (value for node in topological(subject.terms) for value in node.outputs)
+    for layer in dict.fromkeys(map(end_of_mask, values)):
+        if layer is not None:
+            yield Finding(
+                "NB110",
+                layer,
+                "takes no notice of its input's mask: padding counts from here on",
+                "Use a layer that supports masking, or leave mask_zero and Masking out",
+            )
+
+
 RULES: tuple[Rule, ...] = (
     softmax_before_logits,
     sigmoid_before_logits,
@@ -164,6 +178,7 @@ RULES: tuple[Rule, ...] = (
     dropout_after_output,
     normalized_alone,
     unscaled_input,
+    masks_that_end,
 )
 
 

@@ -21,6 +21,7 @@ CODES = {
     "NB107": "dropout after the output",
     "NB108": "batch normalization with a batch of one",
     "NB109": "input from 0 to 255 that nothing scales",
+    "NB110": "a mask of which a layer takes no notice",
 }
 """What each code stands for."""
 

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from numbanet import lint
 from numbanet.ir import TensorType, Value
-from numbanet.layers.layer import activity_penalties
+from numbanet.layers.penalties import penalties
 from numbanet.models.compiled import Compiled
 from numbanet.models.data import ArraySource, Source
 from numbanet.models.graphs import weight_penalties
@@ -46,13 +46,13 @@ def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lin
     losses = compiled.objective(signature).terms
     inputs = {name: _input(name, type_) for name, type_ in signature.inputs.items()}
     recorder = cast("Model", model)
-    with activity_penalties() as penalties:
+    with penalties() as added:
         outputs = recorder.record_on(inputs)
     terms = [
         loss(_input("y", loss.target_type(outputs[name].type)), outputs[name])
         for name, loss in losses.items()
     ]
-    terms += [*penalties, *weight_penalties(recorder)]
+    terms += [*added, *weight_penalties(recorder)]
     data = source.data if isinstance(source, ArraySource) else None
     return lint.Subject(
         model,

@@ -18,8 +18,8 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
-from numbanet.layers.layer import activity_penalties
 from numbanet.layers.module import Constraint, Regularizer
+from numbanet.layers.penalties import penalties
 from numbanet.layers.phase import phase
 from numbanet.models.objective import Batch, Objective
 from numbanet.ops.leaf import CONSTANT, input_value, variable_value
@@ -153,10 +153,10 @@ def _forward(
 
     inputs, targets = batch("x", data.inputs), batch("y", data.targets)
     weights = batch("w", data.weights)
-    with activity_penalties() as penalties:
+    with penalties() as added:
         values = Batch(targets, model.record_on(inputs), weights)
     losses = objective.losses(values)
-    terms = [*objective.weighted(losses), *penalties, *weight_penalties(model)]
+    terms = [*objective.weighted(losses), *added, *weight_penalties(model)]
     loss = reduce(add, terms) if terms else ops.constant(0.0)
     parts = objective.totals(loss, losses, values, batch_size)
     totals = [variable_value(total) for total in counters.totals(parts)]

@@ -253,6 +253,7 @@ ACTIVATIONS = [
     ),
     Row("ELU", {"alpha": 0.5}, (4,)),
     Row("Identity", {}, (4,)),
+    Row("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (4,)),
     Row("LeakyReLU", {}, (4,)),
     Row("PReLU", {}, (3, 4)),
     Row("PReLU", {"shared_axes": (1, 2), "alpha_initializer": "ones"}, (3, 2, 4)),

@@ -19,7 +19,7 @@ from tests.layers.cases import LAYERS, SEQUENCES, Row, values
 BATCH = 3
 NOT_LAYERS = {"Layer", "Module"}
 OURS_ONLY = {"GELU"}
-OWN_TABLES = ("attention", "recurrent", "wrappers")
+OWN_TABLES = ("attention", "cells", "multi_head_attention", "recurrent", "wrappers")
 """Modules whose layers take more than a table of shapes says."""
 
 

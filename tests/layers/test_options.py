@@ -58,6 +58,33 @@ def test_a_shared_layer_costs_for_each_call() -> None:
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_layer_adds_to_the_loss_what_it_likes() -> None:
+    class Costly(layers.Layer):
+        def forward(self, x: Value) -> Value:
+            self.add_loss([ops.mean(x) * 2.0, ops.sum(x * x)])
+            return x
+
+    class Wrong(layers.Layer):
+        def forward(self, x: Value) -> Value:
+            self.add_loss(x)
+            return x
+
+    model = model_of(Costly(), (3,))
+    x = RNG.normal(size=(4, 3)).astype(np.float32)
+    found = model.evaluate(x, x, batch_size=4, verbose=0)
+    assert found == pytest.approx(x.mean() * 2 + (x**2).sum(), rel=1e-5)
+    with pytest.raises(ShapeError, match="adds numbers to the loss"):
+        Wrong()(Input((3,)))
+
+
+def test_activity_regularization_is_a_layer() -> None:
+    model = model_of(layers.ActivityRegularization(l1=0.1, l2=0.2), (3,))
+    x = RNG.normal(size=(4, 3)).astype(np.float32)
+    expected = (0.1 * abs(x).sum() + 0.2 * (x**2).sum()) / 4
+    found = model.evaluate(x, x, batch_size=4, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_constraints_see_kernels_as_they_are_shown() -> None:
     def first_tap_only(kernel: Value) -> Value:
         assert kernel.shape == (2, 1, 3, 4)

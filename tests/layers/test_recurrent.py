@@ -92,7 +92,9 @@ def test_stacked_cells():
 
 def test_stacked_cells_take_a_first_state_each():
     compare_calls(
-        lambda room: room.RNN([room.SimpleRNNCell(H), room.GRUCell(H)], return_state=True),
+        lambda room: room.RNN(
+            room.StackedRNNCells([room.SimpleRNNCell(H), room.GRUCell(H)]), return_state=True
+        ),
         [SEQUENCES, *states_of("SimpleRNN"), *states_of("GRU")],
         lambda layer, x, *states: layer(x, initial_state=[[state] for state in states]),
     )

@@ -15,13 +15,16 @@ from numbanet import Input, Model, Sequential, lint, tensor
 from numbanet.errors import ArgumentError
 from numbanet.layers import (
     BatchNormalization,
+    Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Embedding,
     Flatten,
+    GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     Rescaling,
+    SimpleRNN,
 )
 from numbanet.losses import (
     BinaryCrossentropy,
@@ -53,6 +56,10 @@ def pixels(count: int = 8, high: int = 256) -> np.ndarray:
 
 def columns(width: int) -> np.ndarray:
     return (np.arange(40 * width).reshape(40, width) % 2).astype(np.float32)
+
+
+def words() -> Embedding:
+    return Embedding(5, 3, mask_zero=True)
 
 
 def image_layers() -> list[Any]:
@@ -126,7 +133,14 @@ UNSCALED = [
         np.arange(8) % 2,
     ),
 ]
-CASES = [*SOFTMAX, *SIGMOID, *PROBABILITIES, *RANGE, *DROPPED, *ALONE, *UNSCALED]
+PADDED = DRAW.integers(0, 5, (8, 4)), np.arange(8) % 2
+MASKED = [
+    Case("NB110", lambda: [words(), Flatten(), Dense(2)], LOGITS, *PADDED),
+    Case("NB110", lambda: [words(), Dense(3), Conv1D(2, 4), Flatten()], LOGITS, *PADDED),
+    Case(None, lambda: [words(), GlobalAveragePooling1D(), Dense(2)], LOGITS, *PADDED),
+    Case(None, lambda: [words(), SimpleRNN(3), Dense(2)], LOGITS, *PADDED),
+]
+CASES = [*SOFTMAX, *SIGMOID, *PROBABILITIES, *RANGE, *DROPPED, *ALONE, *UNSCALED, *MASKED]
 
 
 def _activation(name: str) -> list[Any]:
