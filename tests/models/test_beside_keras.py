@@ -126,7 +126,7 @@ def sequence(library: Any) -> Any:
     ids = library.Input((5,), dtype="int32", name="ids")
     extra = library.Input((2,), name="extra")
     h = layers.Embedding(7, 4)(ids)
-    states = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(h)
+    states = layers.LSTM(6, return_sequences=True)(h)
     looked = layers.MultiHeadAttention(2, 3)(states, states)
     joined = layers.LayerNormalization()(layers.Add()([states, looked]))
     last = layers.GRU(3)(joined)

@@ -206,6 +206,8 @@ def test_terminate_on_nan() -> None:
     history = fit(model, [callbacks.TerminateOnNaN()])
     assert len(history.epoch) <= 2
     assert not np.isfinite(history.history["loss"][-1])
+    with pytest.raises(RuntimeError, match="Batch 0: the loss is"):
+        fit(model, [callbacks.TerminateOnNaN(raise_error=True)])
 
 
 def test_timer() -> None:

@@ -203,12 +203,23 @@ class TerminateOnNaN(Callback):
     """Ends training at the first loss that is NaN or infinite.
 
     It looks at the loss after each step, and so waits for each.
+
+    Parameters
+    ----------
+    raise_error : bool
+        Whether to raise RuntimeError then.
     """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = raise_error
 
     def on_train_batch_end(self, batch: int, logs: Log | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            print(f"Batch {batch}: the loss is {loss}, training ends")
+            text = f"Batch {batch}: the loss is {loss}, training ends"
+            if self.raise_error:
+                raise RuntimeError(text)
+            print(text)
             self.model.stop_training = True
 
 
