@@ -81,7 +81,8 @@ def _slide_calls(
     """Each convolution's packing and sums; the epilogue within the one that does it all, or
     after the last."""
     if len(slides) == 1 and slides[0].is_everything:
-        if suits(contraction, slides[0], node.inputs[0].dtype):
+        source = node.inputs[0].type
+        if suits(contraction, slides[0], source.sizes[0], source.dtype):
             return winograd_calls(node, contraction, slides[0], epilogue)
         return _sum_calls(node, contraction, slides[0], epilogue, node.op.flops(node))
     *pixels, channels = node.outputs[0].type.sizes

@@ -37,6 +37,9 @@ _WASTE = {False: 1.1, True: 1.4}
 """By whether there are many channels: how many times over the outputs patches may reach, since
 what lies beyond an image's edge is computed in vain."""
 
+_FEWEST_PATCHES = 64
+"""In all images: with fewer, transforming the weights costs more than is saved."""
+
 _PATCHES = 32
 _CACHED_BYTES = 320 * 1024
 """So many patches are transformed at a time, or half as many if they fill more memory."""
@@ -54,7 +57,7 @@ _PAD = 64
 """Bytes between two of the 36 matrices: a power of two apart they would share cache sets."""
 
 
-def suits(contraction: Contraction, slide: Slide, dtype: DType) -> bool:
+def suits(contraction: Contraction, slide: Slide, images: int, dtype: DType) -> bool:
     """Whether a convolution that makes all outputs gains by it."""
     both = (slide.rows, slide.columns)
     channels = (contraction.summed, contraction.lanes)
@@ -63,9 +66,9 @@ def suits(contraction: Contraction, slide: Slide, dtype: DType) -> bool:
         return False
     if any((axis.taps, axis.step, axis.dilation) != (3, 1, 1) for axis in both):
         return False
-    covered = math.prod(_patches(axis.windows) * _SIZE for axis in both)
-    most = _WASTE[min(channels) >= _MANY]
-    return 0 < covered <= most * math.prod(axis.windows for axis in both)
+    patches = math.prod(_patches(axis.windows) for axis in both)
+    most = _WASTE[min(channels) >= _MANY] * math.prod(axis.windows for axis in both)
+    return patches * _SIZE * _SIZE <= most and images * patches >= _FEWEST_PATCHES
 
 
 def _patches(windows: int) -> int:
