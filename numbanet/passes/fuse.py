@@ -6,7 +6,8 @@ Three things happen, in this order of preference:
    read of whoever reads it.
 2. *Elementwise ops are grouped.* Ops of one shape that feed each other become one node with
    several outputs, wherever that makes no cycle. Ops on single numbers are grouped even if they
-   are unrelated, since a launch costs more than they do.
+   are unrelated, since a launch costs more than they do; but none waits for tensors that only
+   others need.
 3. *Reductions pull their operand.* What only one reduction reads is computed while it is
    reduced, and never stored.
 """

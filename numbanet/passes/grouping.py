@@ -31,7 +31,8 @@ class Groups:
         self._above: dict[Node, int] = {}
         self._ancestors: dict[Node, int] = {}
         eligible = set(pointwise)
-        numbers: Node | None = None
+        self._tensors = 0
+        numbers: dict[bool, Node] = {}
         for node in graph.nodes:
             self._enter(node)
             if node not in eligible:
@@ -40,8 +41,10 @@ class Groups:
             self._members[node] = [node]
             partners = self._groups_read_by(node)
             if node.outputs[0].shape == ():
-                partners = [*partners, *([] if numbers is None else [numbers])]
-                numbers = node
+                # Counters do not wait for the loss, nor what reads them.
+                waits = bool(self._ancestors[node] & self._tensors)
+                partners += [numbers[waits]] if waits in numbers else []
+                numbers[waits] = node
             for partner in partners:
                 self._join(partner, node)
 
@@ -76,6 +79,8 @@ class Groups:
         for source in {value.node for value in node.inputs}:
             self._above[node] |= self._ancestors[source] | (1 << self._position[source])
         self._ancestors[node] = self._above[node]
+        if not node.op.is_leaf and any(value.shape != () for value in node.outputs):
+            self._tensors |= self._bits[node]
 
     def _fits(self, first: Node, second: Node) -> bool:
         if first.outputs[0].shape != second.outputs[0].shape:
