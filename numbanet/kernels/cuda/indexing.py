@@ -7,6 +7,7 @@ import math
 from numbanet.ir import Node
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.matmul import load_width
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Argument, Call, Kernel
@@ -26,7 +27,8 @@ def lower_gather_batch(node: Node) -> tuple[Call, ...]:
 
 
 def _gather(node: Node, names: tuple[str, ...], source: str) -> tuple[Call, ...]:
-    """A thread for each element of the output: row ``index`` is row ``source`` of input 0.
+    """A thread for each element of the output, or for four neighbours where rows allow that:
+    row ``index`` is row ``source`` of input 0.
 
     Positions in that are 64 bits wide: whole data sets are read here.
     """
@@ -35,17 +37,23 @@ def _gather(node: Node, names: tuple[str, ...], source: str) -> tuple[Call, ...]
     if out.type.size == 0:
         return ()
     row = math.prod(node.inputs[0].type.sizes[1:])
+    width = min(load_width(value, row) for value in (node.inputs[0], out))
+    copy = f"out[element] = {names[0]}[place]"
+    if width > 1:
+        loaded = f"load4({names[0]}, int64(place * {width}))"
+        copy = f"store4(out, int32(element * {width}), *{loaded})"
     lines = [
         f"def kernel({', '.join(names)}, out, size, row):",
         f"    element = int32(tile_index() * {threads} + thread_index())",
         "    if element < size:",
         "        index = int32(uint32(element) // uint32(row))",
         "        column = int32(element - index * row)",
-        f"        out[element] = {names[0]}[int64({source} * row + column)]",
+        f"        place = int64({source} * row + column)",
+        f"        {copy}",
     ]
-    arguments = (*node.inputs, out, out.type.size, row)
-    tiles = math.ceil(out.type.size / threads)
-    return (_call(node, lines, arguments, tiles, threads),)
+    size = out.type.size // width
+    arguments = (*node.inputs, out, size, row // width)
+    return (_call(node, lines, arguments, math.ceil(size / threads), threads),)
 
 
 @lowering("scatter_add")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from numbanet.ir import NO_ATTRS, REGISTRY
-from numbanet.ops.indexing import ScatterAddAttrs
+from numbanet.ops.indexing import GatherBatchAttrs, ScatterAddAttrs
 from tests.kernels.cuda.lowered import (
     calls_of,
     case_arrays,
@@ -47,3 +47,19 @@ def test_equal_ids_are_added_in_their_order():
     node = node_of(REGISTRY["scatter_add"], ScatterAddAttrs(1), (g, ids))
     (total,) = run_calls(node, calls_of(node), (g, ids))
     assert total == np.float32(1)
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("row", [4, 8, 6])
+def test_rows_of_quads_are_read_in_quads(row):
+    table, ids = normal(5, row), np.array([4, 0, 4, -9, 77])
+    check_node(REGISTRY["take"], NO_ATTRS, (table, ids))
+    arrays = (normal(9, row // 2, 2), np.random.default_rng(0).permutation(9), np.int64(2))
+    check_node(REGISTRY["gather_batch"], GatherBatchAttrs(3), arrays)
+
+
+@pytest.mark.parametrize(("row", "threads_of_a_row"), [(784, 196), (783, 783)])
+def test_a_thread_reads_a_quad_where_it_can(row, threads_of_a_row):
+    arrays = (normal(10, row), np.arange(10), np.int64(0))
+    (call,) = calls_of(node_of(REGISTRY["gather_batch"], GatherBatchAttrs(7), arrays))
+    assert call.arguments[-2:] == (7 * threads_of_a_row, threads_of_a_row)
