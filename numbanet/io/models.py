@@ -134,7 +134,7 @@ def _compile(
         decode = Decoder(none, none, dict(tensors), objects)
         model.compile(**{name: decode(value) for name, value in arguments.items()})
         training.restore(model, tensors)
-    except (FormatError, NotImplementedError):
+    except (FormatError, NotImplementedError, Warning):
         raise
     except Exception as error:
         raise FormatError(

@@ -13,6 +13,7 @@ from numbanet.errors import ArgumentError, FormatError
 from numbanet.io.tensors import read
 from numbanet.ir import Value
 from numbanet.layers import Dense, Dropout
+from numbanet.lint import LintWarning
 from numbanet.optimizers import schedules
 from tests.reference_device import ReferenceDevice
 
@@ -105,6 +106,15 @@ def test_a_learning_rate_that_was_set_is_kept(tmp_path: Path) -> None:
     model.optimizer.learning_rate = 0.125
     model.save(tmp_path / "m")
     assert io.load(tmp_path / "m").optimizer.learning_rate == 0.125
+
+
+def test_lint_of_a_loaded_model_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    model = Sequential([Input((2,)), Dense(2), Dropout(0.5)])
+    with pytest.warns(LintWarning, match="NB107"):
+        model.compile("sgd", "mse", device="cpu")
+    model.save(path := tmp_path / "model.safetensors")
+    with pytest.raises(LintWarning, match="NB107"):  # tests make errors of warnings
+        io.load(path)
 
 
 def test_training_is_left_out_when_not_asked_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,16 @@ def test_a_part_as_at_inference_keeps_its_statistics_and_drops_nothing() -> None
     other = nb.Model(x, layers.Dense(1)(base(x)))
     fit(other)
     assert norm.get_weights()[2].any()
+
+
+def test_a_part_as_at_inference_comes_back_from_a_file(tmp_path: Path) -> None:
+    x = nb.Input((3,))
+    norm, drop = layers.BatchNormalization(), layers.Dropout(0.5)
+    model = nb.Model(x, layers.Dense(1)(drop(norm(x, training=False), training=False)))
+    model.save(path := tmp_path / "model.safetensors")
+    again = nb.load(path)
+    assert not {node.op.name for node in topological(again.outputs)} & {"batch_norm", "dropout"}
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
 def test_what_comes_before_is_as_in_training() -> None:
