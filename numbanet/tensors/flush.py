@@ -137,7 +137,7 @@ def replace(tensor: Tensor, new: Tensor) -> None:
     if new.is_result and new.trace is not None and not stays_leaf:
         tensor.trace, tensor.slot = new.trace, new.slot
         tensor.numbers, tensor.is_result = None, True
-        tensor.requires_grad, tensor.function = new.requires_grad, new.function
+        tensor.needs_grad, tensor.function = new.needs_grad, new.function
         tensor.is_spent = new.is_spent
         new.trace.results.append((new.slot, weakref.ref(tensor)))
     else:

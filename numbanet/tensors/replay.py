@@ -76,7 +76,7 @@ class Guard:
             elif kind == _VARIABLE:
                 if (
                     argument is not what
-                    or argument.requires_grad is not requires_grad
+                    or argument.needs_grad is not requires_grad
                     or argument.variable is not variable
                 ):
                     return False
@@ -93,7 +93,7 @@ class Guard:
                 or argument.value is not None
                 or (trace is not None and argument.trace is trace)
                 or argument.is_spent
-                or argument.requires_grad is not requires_grad
+                or argument.needs_grad is not requires_grad
                 or argument.tensor_type.shape != what.shape
                 or argument.tensor_type.dtype is not what.dtype
             ):
@@ -182,7 +182,7 @@ def guard_of(
         slot = trace.slot_of(argument)
         if slot is None or argument.is_spent or not (slot < first or slot in new):
             return None
-        variable, requires_grad = argument.variable, argument.requires_grad
+        variable, requires_grad = argument.variable, argument.needs_grad
         if argument.is_result:
             expected.append((_RESULT, slot, None, False))
         elif variable is not None:

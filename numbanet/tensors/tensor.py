@@ -40,7 +40,8 @@ class Tensor:
     # Most tensors have few of these, and one is made for each operation of each step: what is
     # not set costs nothing.
     tensor_type: TensorType
-    requires_grad: bool = False
+    needs_grad: bool = False
+    """What `requires_grad` shows, for those who read it often."""
     gradient: Tensor | Gradients | None = None
     """What `grad` shows."""
     trace: Trace | None = None
@@ -142,6 +143,14 @@ class Tensor:
 
         return device().name
 
+    @property
+    def requires_grad(self) -> bool:
+        return self.needs_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        self.requires_grad_(requires_grad)
+
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or stop asking; returns the tensor.
 
@@ -166,7 +175,7 @@ class Tensor:
 
             # What was recorded knows it as it was until now.
             leave_trace(self)
-        self.requires_grad = requires_grad
+        self.needs_grad = requires_grad
         return self
 
     # Looking at numbers.
@@ -429,5 +438,5 @@ class Tensor:
         else:
             copy.tensor_type = self.tensor_type
             copy.numbers = self.array().copy()
-        copy.requires_grad = self.requires_grad
+        copy.needs_grad = self.needs_grad
         return copy

@@ -210,7 +210,7 @@ class Trace:
     def slot_of(self, tensor: Tensor) -> int | None:
         """The number of ``tensor`` here, if it has one."""
         if tensor.variable is not None:
-            return self.variables.get((tensor.variable, tensor.requires_grad))
+            return self.variables.get((tensor.variable, tensor.needs_grad))
         return tensor.slot if tensor.trace is self else None
 
     def enter(self, tensor: Tensor) -> tuple[int, bool]:
@@ -230,7 +230,7 @@ class Trace:
         if variable is None:
             tensor.trace, tensor.slot = self, slot
         else:
-            self.variables[variable, tensor.requires_grad] = slot
+            self.variables[variable, tensor.needs_grad] = slot
             self.versions[slot] = variable.version
 
     def drop_leaf(self, slot: int) -> None:
@@ -239,7 +239,7 @@ class Trace:
         if tensor.variable is None:
             tensor.trace = None
         else:
-            del self.variables[tensor.variable, tensor.requires_grad]
+            del self.variables[tensor.variable, tensor.needs_grad]
             del self.versions[slot]
 
     def advance(self, record: Record) -> list[Tensor]:
@@ -273,7 +273,7 @@ class Trace:
             tensor.is_result = True
             tensor.function = function
             if requires_grad:
-                tensor.requires_grad = True
+                tensor.needs_grad = True
                 if record.is_spent:
                     tensor.is_spent = True
             self.results.append((slot, weakref.ref(tensor)))
@@ -311,7 +311,7 @@ class Trace:
 
     def is_settleable(self, tensor: Tensor) -> bool:
         """Whether numbers are all that a result is good for: no gradient goes through it."""
-        return not tensor.requires_grad or tensor.is_spent or tensor.slot in self.freed
+        return not tensor.needs_grad or tensor.is_spent or tensor.slot in self.freed
 
     def retire(self, tensor: Tensor) -> None:
         """Make a leaf of a result with numbers, if no gradient can go through it.
@@ -321,7 +321,7 @@ class Trace:
         """
         if tensor.slot in self.freed or self.is_stale(tensor.slot):
             tensor.is_result = False
-            tensor.is_spent = tensor.requires_grad
+            tensor.is_spent = tensor.needs_grad
             tensor.trace = None
 
     def needed(self, slot: int) -> set[int]:
@@ -358,6 +358,6 @@ STATE = _State()
 def leaf_type(tensor: Tensor) -> tuple[object, ...]:
     """What of a leaf decides how a call goes on."""
     if tensor.variable is not None:
-        return (tensor.variable, tensor.requires_grad)
+        return (tensor.variable, tensor.needs_grad)
     type_: TensorType = tensor.tensor_type
-    return (type_.shape, type_.dtype.value, tensor.requires_grad, tensor.is_spent)
+    return (type_.shape, type_.dtype.value, tensor.needs_grad, tensor.is_spent)

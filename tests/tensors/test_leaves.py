@@ -63,7 +63,18 @@ def forget_bias(lib, x):
     return lstm.bias_ih_l0[3:6].detach()
 
 
+def adversarial(lib, x):
+    """The gradient of an input, which was computed, and was used before."""
+    x = lib.sigmoid(x)
+    chosen = x.max(1, keepdim=True)[1]
+    x.requires_grad = True
+    (x * x).sum().backward()
+    x.requires_grad = False
+    return chosen, x.grad, x + 0.1 * x.grad.sign()
+
+
 PROGRAMS = [
+    adversarial,
     asked_late,
     leaf_asked_late,
     optimized_image,
