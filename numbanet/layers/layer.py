@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,34 @@ class Layer(Module):
     def floating(self, x: Value) -> Value:
         """``x``, where it holds integers converted to the layer's dtype."""
         return x if x.dtype.is_floating else cast(x, self.dtype or DType.FLOAT32)
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: InitializerLike = "glorot_uniform",
+        dtype: str | DType | None = None,
+        trainable: bool = True,
+        *,
+        regularizer: RegularizerLike = None,
+        constraint: ConstraintLike = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A new variable, described and made at once, as layers written for Keras do.
+
+        Parameters
+        ----------
+        shape : sequence of int
+        initializer : str, Initializer or callable
+        dtype : str, optional
+            By default the layer's, or float32.
+        trainable : bool
+        regularizer, constraint : str or callable, optional
+        name : str, optional
+        """
+        name = name or f"weight_{len(self._options)}"
+        self.describe(name, initializer, regularizer, constraint)
+        kind = DType.of(dtype) if dtype is not None else self.dtype or DType.FLOAT32
+        return self.weight(name, tuple(shape), kind, trainable=trainable)
 
     def describe(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -121,7 +122,8 @@ class Module(Configured):
 
     def build(self, *args: Any, **kwargs: Any) -> None:
         """Create parameters; called once, with what ``forward`` is about to be called with, but
-        for masks and ``training``."""
+        for masks and ``training``. With a parameter ``input_shape`` it is given the shape of
+        the first argument instead, as Keras's is."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Record the module's ops and return its output values."""
@@ -209,12 +211,19 @@ class Module(Configured):
             child.find_name(key)
         kwargs = with_training(self.forward, kwargs)
         if not self._is_built:
-            self.build(*args, **{k: v for k, v in kwargs.items() if not _is_aside(k)})
+            self._build(args, {k: v for k, v in kwargs.items() if not _is_aside(k)})
             self._is_built = True
         if masks.has_mask([args, kwargs]):
             filled = masks.fill(self.forward, args, kwargs)
             args, kwargs = filled.args, filled.kwargs
         return self.forward(*args, **kwargs)
+
+    def _build(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Build; a ``build`` whose parameter is Keras's ``input_shape`` is given shapes."""
+        if "input_shape" in inspect.signature(self.build).parameters:
+            self.build(map_leaves(lambda leaf: getattr(leaf, "shape", leaf), args[0]))
+        else:
+            self.build(*args, **kwargs)
 
     def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for leaf in flatten([args, kwargs]):

@@ -12,10 +12,11 @@ from numbanet.errors import DTypeError, ShapeError
 from numbanet.ir.op import NO_ATTRS, Arg, Attrs, Case, Op, register
 from numbanet.ir.types import DType, Shape, TensorType
 from numbanet.ir.value import Node, Value
-from numbanet.ops.leaf import constant
+from numbanet.ir.variable import Variable
+from numbanet.ops.leaf import constant, variable_value
 
-Operand = Value | ArrayLike
-"""What public functions take: a value, a number or an array."""
+Operand = Value | Variable | ArrayLike
+"""What public functions take: a value, a variable, a number or an array."""
 
 FLOATING = frozenset(dtype for dtype in DType if dtype.is_floating)
 NUMERIC = frozenset(dtype for dtype in DType if dtype is not DType.BOOL)
@@ -136,13 +137,17 @@ def common_dtype(
 
 
 def as_values(*operands: Any) -> tuple[Value, ...]:
-    """Operands as values: numbers and arrays become constants of the first value's dtype.
+    """Operands as values: variables are read, and numbers and arrays become constants of the
+    first value's dtype.
 
     Raises
     ------
     DTypeError
         If that dtype cannot hold such numbers: fractions among integers, numbers among bools.
     """
+    operands = tuple(
+        variable_value(each) if isinstance(each, Variable) else each for each in operands
+    )
     dtype = next((each.dtype for each in operands if isinstance(each, Value)), DType.FLOAT32)
     return tuple(
         each if isinstance(each, Value) else _constant(each, dtype) for each in operands

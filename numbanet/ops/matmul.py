@@ -11,7 +11,7 @@ from numbanet.errors import ShapeError
 from numbanet.ir.op import Arg, Attrs, Case, Op, attrs_of, register
 from numbanet.ir.types import TensorType
 from numbanet.ir.value import Node, Value
-from numbanet.ops.elementwise import FLOATING, broadcast_shapes, common_dtype
+from numbanet.ops.elementwise import FLOATING, as_values, broadcast_shapes, common_dtype
 from numbanet.ops.epilogue import apply_epilogue, epilogue_type, refuse_epilogue
 from numbanet.ops.expression import Expression
 from numbanet.ops.shapes import expand_dims, reshape, squeeze
@@ -52,6 +52,7 @@ def matmul(
     DTypeError
         If the operands' dtypes differ or are not floating.
     """
+    a, b = as_values(a, b)
     is_row, is_column = a.rank == 1, b.rank == 1
     if is_row:
         a, transpose_a = expand_dims(a, 0), False

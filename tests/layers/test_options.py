@@ -77,6 +77,40 @@ def test_a_layer_adds_to_the_loss_what_it_likes() -> None:
         Wrong()(Input((3,)))
 
 
+def test_a_layer_that_is_written_for_keras() -> None:
+    class Linear(layers.Layer):
+        def __init__(self, units: int = 3, **options: Any) -> None:
+            super().__init__(**options)
+            self.units = units
+
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight(
+                shape=(input_shape[-1], self.units),
+                initializer="random_normal",
+                regularizer="l2",
+                name="w",
+            )
+            self.b = self.add_weight(shape=(self.units,), initializer="ones")
+            self.count = self.add_weight(initializer="zeros", trainable=False, name="count")
+
+        def call(self, inputs: Any) -> Any:
+            return inputs @ self.w + self.b
+
+    layer, x = Linear(), Input((4,))
+    array = RNG.normal(size=(5, 4)).astype(np.float32)
+    found = evaluate(layer(x), {x: array})
+    w, b, _ = layer.get_weights()
+    np.testing.assert_allclose(found, array @ w + b, rtol=1e-5, atol=1e-6)
+    assert [v.shape for v in layer.trainable_weights] == [(4, 3), (3,)]
+    assert [v.shape for v in layer.non_trainable_weights] == [()]
+    assert list(layer.regularizers()) == [layer.w]
+    model = model_of(Linear(), (4,), rate=0.1)
+    before = model.get_weights()
+    model.fit(array, np.zeros((5, 3), np.float32), epochs=1, verbose=0)
+    moved = [(a != b).any() for a, b in zip(before, model.get_weights(), strict=True)]
+    assert moved == [True, True, False]
+
+
 def test_activity_regularization_is_a_layer() -> None:
     model = model_of(layers.ActivityRegularization(l1=0.1, l2=0.2), (3,))
     x = RNG.normal(size=(4, 3)).astype(np.float32)
