@@ -15,6 +15,7 @@ import pytest
 
 import numbanet
 from numbanet.nn import shortcuts
+from numbanet.tensors import tree
 from numbanet.tensors.trace import ROOT, Record
 
 torch = pytest.importorskip("torch")
@@ -353,3 +354,19 @@ def test_a_loop_takes_shortcuts(monkeypatch):
     # The model and the loss, each from the third time on.
     assert len(taken) == 2 * 4
     assert len(set(taken)) == 2
+
+
+def test_a_way_that_is_passed_is_as_young_as_its_end(monkeypatch):
+    for name, value in (("following", {}), ("ways", {}), ("again", None), ("shortcut", None)):
+        monkeypatch.setattr(ROOT, name, value)
+    monkeypatch.setattr(tree._Size, "now", 0)
+    model = network(numbanet)
+    x, _ = batch(numbanet, 0)
+    for size in range(1, 12):
+        # Others come in between, each once.
+        other: Any = numbanet.ones(size)
+        (other * 2.0).sum().item()
+        model(x).sum().item()
+    end = ROOT.shortcut.guard.record
+    tree.prune()
+    assert end in tree._records()
