@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MOST_WAYS = 8
 """Calls of modules that a record remembers."""
 
-_KEY = attrgetter("variable", "requires_grad")
+_KEY = attrgetter("variable", "needs_grad")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
