@@ -150,6 +150,23 @@ def test_bags(name, kwargs, ids, others):
     compare(*both(name, (7, 3), kwargs), [ids, *others], fixed=(0, 1))
 
 
+FUNCTION_BAGS = [
+    ("F.embedding_bag", {"mode": "sum", "padding_idx": 2}),
+    ("F.embedding_bag", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), FUNCTION_BAGS)
+def test_functions_of_bags(name, arguments):
+    table = np.random.default_rng(0).normal(size=(7, 3))
+    mine, peer = (getattr(library, name[2:]) for library in (ours, theirs))
+    compare(
+        lambda i, w, o: mine(i, w, o, **arguments),
+        lambda i, w, o: peer(i, w, o, **arguments),
+        [BAG_IDS, table, OFFSETS],
+    )
+
+
 def test_bags_of_a_given_table():
     table = np.random.default_rng(0).normal(size=(5, 2))
     mine = nn.EmbeddingBag.from_pretrained(Tensor.wrap(table), mode="sum")
