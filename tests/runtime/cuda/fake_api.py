@@ -8,6 +8,7 @@ unknown or gone, and where a call must not be made during a capture.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import inspect
 import itertools
@@ -189,6 +190,7 @@ class FakeApi:
 
     def _memcpy_dto_h_async(self, to: int, at: Any, nbytes: int, stream: Any) -> tuple[()]:
         self._inside(at, nbytes)
+        ctypes.memset(to, 0, nbytes)
         self._put(stream, "download")
         return ()
 

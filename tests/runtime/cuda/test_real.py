@@ -10,10 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import numbanet as nb
 from numbanet.errors import DeviceError, OutOfMemoryError
 from numbanet.ir import DType, TensorType, Variable
 from numbanet.kernels.cuda import compile as cuda_compile
 from numbanet.kernels.cuda.compile import Cubin
+from numbanet.layers import Dense
 from numbanet.runtime.cuda import real as real_driver
 from numbanet.runtime.cuda import staging
 from numbanet.runtime.cuda.arrays import DeviceArray
@@ -349,3 +351,31 @@ def test_kernels_are_compiled_for_the_gpu_at_hand(api, driver, monkeypatch):
     loaded(driver)
     assert seen == [("multiply", (9, 0)), ("add", (9, 0)), ("increment", (9, 0))]
     assert driver.compute_capability >= cuda_compile.OLDEST
+
+
+def train(device):
+    """Arrays, batches, validation, prediction, weights: numbers mean nothing here."""
+    x, y = np.zeros((131, 6), np.float32), np.arange(131) % 3
+    model = nb.Sequential([nb.Input((6,)), Dense(8, activation="relu"), Dense(3)])
+    loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(nb.optimizers.Adam(0.01), loss, ["accuracy"], device=device)
+    for _ in range(2):
+        model.fit(x, y, 2, verbose=0, validation_data=(x[:9], y[:9]))
+        model.fit(((x[:5], y[:5]) for _ in range(4)), verbose=0)
+        model.evaluate(x, y)
+        for size in (1, 8):
+            assert model.predict(x, batch_size=size).shape == (131, 3)
+        model.set_weights(model.get_weights())
+
+
+def test_whole_trainings_keep_the_rules(api, driver):
+    device = CudaDevice(driver)
+    used = []
+    for _ in range(4):
+        train(device)
+        gc.collect()
+        used.append(sum(api.memory.values()))
+        assert not api.executables
+    assert max(used[2:]) <= max(used[:2]) < 2000  # parameters of a last model or two
+    steps = [each[-1] for each in api.log if each[0] == "replay"]
+    assert max(steps) >= 16 * min(steps)  # epochs of many steps in few graphs
