@@ -8,7 +8,9 @@ mask of its input on to its output; one that has use for it takes it as an argum
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # A mask is computed from what its value is computed from, so no entry holds its own key.
 _MASKS: WeakKeyDictionary[Value, Value] = WeakKeyDictionary()
 _ENDS: WeakKeyDictionary[Value, str] = WeakKeyDictionary()
+_IS_TAKEN: ContextVar[bool] = ContextVar("numbanet_mask_is_taken", default=False)
 
 
 def mask_of(value: Any) -> Value | None:
@@ -68,15 +71,32 @@ def fill(
     return bound
 
 
+@contextmanager
+def taken(names: Iterable[str]) -> Iterator[None]:
+    """While a layer that was given arguments of these names records what it makes of them.
+
+    If a mask is among them, layers within it need take no notice of masks.
+    """
+    token = _IS_TAKEN.set(_IS_TAKEN.get() or _holds_mask(names))
+    try:
+        yield
+    finally:
+        _IS_TAKEN.reset(token)
+
+
+def _holds_mask(names: Iterable[str]) -> bool:
+    return any(name.endswith("mask") for name in names)
+
+
 def hand_on(
     layer: Module, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Any
 ) -> None:
     """Attach to what a layer returned the masks that it computes of its arguments."""
-    previous, is_taken = None, False
+    previous, is_taken = None, _IS_TAKEN.get()
     first = next(iter((*args, *kwargs.values())), None)
     if has_mask([args, kwargs]):
         given = fill(layer.forward, args, kwargs).arguments
-        is_taken = any(name.endswith("mask") for name in given)
+        is_taken = is_taken or _holds_mask(given)
         previous = given.get("mask")
         previous = map_leaves(mask_of, first) if previous is None else previous
     returned = [leaf for leaf in flatten(outputs) if isinstance(leaf, Value)]

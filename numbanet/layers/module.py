@@ -213,10 +213,11 @@ class Module(Configured):
         if not self._is_built:
             self._build(args, {k: v for k, v in kwargs.items() if not _is_aside(k)})
             self._is_built = True
-        if masks.has_mask([args, kwargs]):
-            filled = masks.fill(self.forward, args, kwargs)
-            args, kwargs = filled.args, filled.kwargs
-        return self.forward(*args, **kwargs)
+        if not masks.has_mask([args, kwargs]):
+            return self.forward(*args, **kwargs)
+        filled = masks.fill(self.forward, args, kwargs)
+        with masks.taken(filled.arguments):
+            return self.forward(*filled.args, **filled.kwargs)
 
     def _build(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Build; a ``build`` whose parameter is Keras's ``input_shape`` is given shapes."""

@@ -23,6 +23,7 @@ from numbanet.layers import (
     Flatten,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    MultiHeadAttention,
     Rescaling,
     SimpleRNN,
 )
@@ -163,6 +164,14 @@ def fit(model: Model, loss: Any, x: Any, y: Any, batch_size: int = 8) -> list[st
 def test_rules(case: Case) -> None:
     found = fit(Sequential(case.layers()), case.loss, case.x, case.y, case.batch_size)
     assert found == ([] if case.code is None else [case.code])
+
+
+def test_layers_within_one_that_takes_a_mask_need_not_mind_it() -> None:
+    ids = Input((4,), dtype="int32")
+    steps = words()(ids)
+    attended = MultiHeadAttention(1, 2)(steps, steps)
+    model = Model(ids, Dense(2)(GlobalAveragePooling1D()(attended)))
+    assert fit(model, LOGITS, *PADDED) == []
 
 
 def test_parameters_that_no_loss_reaches() -> None:
