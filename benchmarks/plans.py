@@ -25,7 +25,7 @@ class Drawing(Device):
     def __init__(self, name: str) -> None:
         if name == "cpu":
             from numbanet.kernels.cpu import LOWERINGS
-            from numbanet.runtime.cpu.memory import ALIGNMENT
+            from numbanet.runtime.host import ALIGNMENT
 
             self._grouped = super().join
         else:

@@ -12,6 +12,7 @@ from numbanet import initializers
 from numbanet.errors import ArgumentError, DTypeError
 from numbanet.initializers import set_seed
 from numbanet.ir import DType
+from numbanet.runtime.host import aligned_copy
 from numbanet.tensors.functions.conversions import check_device
 from numbanet.tensors.functions.shapes import listed
 from numbanet.tensors.size import Size
@@ -61,7 +62,7 @@ def tensor(
         If the dtype is not one of numbanet's, or has no gradient that is asked for.
     """
     check_device(device)
-    return Tensor.wrap(np.array(_array(data, dtype), order="C"), requires_grad)
+    return Tensor.wrap(aligned_copy(_array(data, dtype)), requires_grad)
 
 
 def _array(data: Any, dtype: AnyDType) -> np.ndarray:

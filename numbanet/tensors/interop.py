@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.errors import ArgumentError, DTypeError
+from numbanet.runtime.host import aligned_copy
 from numbanet.tensors.tensor import Tensor
 
 _CPU = (1, 0)
@@ -78,4 +79,4 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
         raise DTypeError("from_dlpack() takes a tensor", got=type(ext_tensor).__name__)
     if next(iter(device())) != _CPU[0]:
         raise ArgumentError("numbers on another device than the host", got=str(device()))
-    return Tensor.wrap(np.array(np.from_dlpack(ext_tensor), order="C"))
+    return Tensor.wrap(aligned_copy(np.from_dlpack(ext_tensor)))

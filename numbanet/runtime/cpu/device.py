@@ -11,9 +11,10 @@ from numbanet.kernels.cpu import LOWERINGS
 from numbanet.kernels.kernel import Call
 from numbanet.plan.program import Program
 from numbanet.runtime.cpu.executable import CpuExecutable
-from numbanet.runtime.cpu.memory import ALIGNMENT, Arena, aligned
+from numbanet.runtime.cpu.memory import Arena
 from numbanet.runtime.cpu.threads import THREADS
 from numbanet.runtime.device import Device
+from numbanet.runtime.host import ALIGNMENT, aligned
 
 
 class CpuDevice(Device):

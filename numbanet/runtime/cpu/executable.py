@@ -10,10 +10,10 @@ import numpy as np
 
 from numbanet.errors import ArgumentError, DTypeError, ShapeError, VerificationError
 from numbanet.plan.program import Buffer, Program
-from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.table import Row, Table
 from numbanet.runtime.cpu.threads import THREADS, Pool
 from numbanet.runtime.device import Executable
+from numbanet.runtime.host import aligned
 
 if TYPE_CHECKING:
     from numbanet.runtime.cpu.device import CpuDevice

@@ -1,29 +1,11 @@
-"""Host memory that starts on a cache line."""
+"""Memory for values within programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from numbanet.errors import OutOfMemoryError
 from numbanet.plan.program import Buffer, Program
-
-ALIGNMENT = 64
-"""Bytes: a cache line, and the widest vector."""
-
-
-def aligned(nbytes: int) -> np.ndarray:
-    """Uninitialised bytes, the first of them at a multiple of `ALIGNMENT`."""
-    try:
-        memory = np.empty(nbytes + ALIGNMENT, dtype=np.uint8)
-    except MemoryError:
-        raise OutOfMemoryError(
-            f"the CPU has no room for {nbytes / 2**20:.0f} MiB",
-            mend="Use a smaller batch or a smaller model",
-        ) from None
-    start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + nbytes]
+from numbanet.runtime.host import ALIGNMENT, aligned
 
 
 class Arena:

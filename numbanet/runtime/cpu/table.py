@@ -11,8 +11,8 @@ import numpy as np
 from numbanet.kernels.cpu.compile import compile_kernel, pack_word
 from numbanet.kernels.cpu.walk import COLUMNS, ENTRY, IS_SHARED, TILES, WORDS
 from numbanet.plan.program import Address, Buffer, Launch
-from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.sharing import is_worth_sharing
+from numbanet.runtime.host import aligned
 
 _WORD_BYTES = 8
 

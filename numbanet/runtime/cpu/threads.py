@@ -17,8 +17,8 @@ from numbanet.errors import ArgumentError
 from numbanet.kernels.cpu.compile import compile_kernel
 from numbanet.kernels.cpu.walk import FOLLOW, LEAD, STOP, TURN, control_words
 from numbanet.runtime.cpu.cores import available_cores
-from numbanet.runtime.cpu.memory import aligned
 from numbanet.runtime.cpu.table import Row, Table
+from numbanet.runtime.host import aligned
 
 THREADS_VARIABLE = "NUMBANET_NUM_THREADS"
 
