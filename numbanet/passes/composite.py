@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from numbanet.ir import Graph, Node, Op, Update, Value
+from numbanet.ir import Graph, Node, Op, Value
 from numbanet.ir.scope import common_path
 from numbanet.ops.composite import CompositeAttrs, Member
+from numbanet.passes.rebuild import Rebuild
 
 
 def compose(
@@ -28,8 +29,8 @@ def compose(
     return _Composer(graph, op, chains, heads).run() if chains else graph
 
 
-class _Composer:
-    """Emits the new graph, from its results backwards, with an explicit stack."""
+class _Composer(Rebuild):
+    """Emits a composite node for each chain."""
 
     def __init__(
         self,
@@ -38,48 +39,23 @@ class _Composer:
         chains: Mapping[Node, tuple[Node, ...]],
         heads: Collection[Node],
     ) -> None:
-        self.graph = graph
+        super().__init__(graph)
         self.op = op
         self.chains = chains
         self.heads = heads
-        self.kept = set(graph.results)
-        self.new: dict[Value, Value] = {}
 
-    def run(self) -> Graph:
-        graph = self.graph
-        for value in (*graph.inputs, *(u.old for u in graph.updates), *graph.results):
-            self._emit(value)
-        return Graph(
-            inputs=tuple(self.new[value] for value in graph.inputs),
-            outputs={name: self.new[value] for name, value in graph.outputs.items()},
-            updates=tuple(Update(self.new[u.old], self.new[u.new]) for u in graph.updates),
-        )
+    def sources(self, node: Node) -> tuple[Value, ...]:
+        members = self.chains.get(node, (node,))
+        made = {value for member in members for value in member.outputs}
+        inputs = dict.fromkeys(value for member in members for value in member.inputs)
+        return tuple(value for value in inputs if value not in made)
 
-    def _emit(self, target: Value) -> None:
-        stack = [target]
-        while stack:
-            node = stack[-1].node
-            if stack[-1] in self.new:
-                stack.pop()
-                continue
-            members = self.chains.get(node, (node,))
-            made = {value for member in members for value in member.outputs}
-            inputs = dict.fromkeys(v for member in members for v in member.inputs)
-            sources = tuple(value for value in inputs if value not in made)
-            missing = [source for source in sources if source not in self.new]
-            if missing:
-                stack.extend(reversed(missing))
-            else:
-                self._build(members, sources)
-
-    def _build(self, members: tuple[Node, ...], sources: tuple[Value, ...]) -> None:
+    def build(self, node: Node) -> None:
+        members = self.chains.get(node, (node,))
         if len(members) == 1:
-            (node,) = members
-            inputs = tuple(self.new[value] for value in node.inputs)
-            is_same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-            made = node if is_same else node.op.node(*inputs, attrs=node.attrs, path=node.path)
-            self.new.update(zip(node.outputs, made.outputs, strict=True))
+            self.keep(node)
             return
+        sources = self.sources(node)
         results = [value for member in members for value in member.outputs]
         slots = {value: slot for slot, value in enumerate((*sources, *results))}
         steps = tuple(

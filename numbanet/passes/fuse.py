@@ -17,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from numbanet.ir import Graph, Node, Update, Value
+from numbanet.ir import Graph, Node, Value
 from numbanet.ir.scope import common_path
 from numbanet.ops.expression import Expression, Step, number_step
 from numbanet.ops.fused import FUSED, Access, FusedAttrs, contiguous, fused_form
 from numbanet.passes.access import compose
 from numbanet.passes.grouping import Groups
+from numbanet.passes.rebuild import Rebuild
 
 MAX_PULLS = 16
 """How far a read is followed through views, so that the walk stays shallow."""
@@ -54,7 +55,7 @@ def fuse(graph: Graph) -> Graph:
     pulled = _pulled(graph, forms)
     pointwise = [node for node in forms if forms[node].is_pointwise and node not in pulled]
     groups = Groups(graph, pointwise)
-    return _Rebuild(graph, forms, pulled, groups).run()
+    return _Fuser(graph, forms, pulled, groups).run()
 
 
 def _pulled(graph: Graph, forms: dict[Node, Form]) -> set[Node]:
@@ -169,56 +170,24 @@ class _Unit:
     path: str
 
 
-class _Rebuild:
-    """Emits the new graph, from its results backwards, with an explicit stack."""
+class _Fuser(Rebuild):
+    """Emits a fused node for each group."""
 
     def __init__(
         self, graph: Graph, forms: dict[Node, Form], pulled: set[Node], groups: Groups
     ) -> None:
-        self.graph = graph
+        super().__init__(graph)
         self.forms = forms
         self.pulled = pulled
         self.groups = groups
-        self.kept = set(graph.results)
         self.units: dict[Node, _Unit] = {}
-        self.new: dict[Value, Value] = {}
 
-    def run(self) -> Graph:
-        graph = self.graph
-        for value in (*graph.inputs, *(u.old for u in graph.updates), *graph.results):
-            self._emit(value)
-        return Graph(
-            inputs=tuple(self.new[value] for value in graph.inputs),
-            outputs={name: self.new[value] for name, value in graph.outputs.items()},
-            updates=tuple(Update(self.new[u.old], self.new[u.new]) for u in graph.updates),
-        )
-
-    def _emit(self, target: Value) -> None:
-        stack = [target]
-        while stack:
-            value = stack[-1]
-            if value in self.new:
-                stack.pop()
-                continue
-            needed = self._sources(value.node)
-            missing = [source for source in needed if source not in self.new]
-            if missing:
-                stack.extend(reversed(missing))
-            else:
-                stack.pop()
-                self._build(value.node)
-
-    def _sources(self, node: Node) -> tuple[Value, ...]:
+    def sources(self, node: Node) -> tuple[Value, ...]:
         return self._unit(node).inputs if node in self.forms else node.inputs
 
-    def _build(self, node: Node) -> None:
+    def build(self, node: Node) -> None:
         if node not in self.forms:
-            inputs = tuple(self.new[value] for value in node.inputs)
-            if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-                made = node.outputs
-            else:
-                made = node.op.node(*inputs, attrs=node.attrs, path=node.path).outputs
-            self.new.update(zip(node.outputs, made, strict=True))
+            self.keep(node)
             return
         unit = self._unit(node)
         inputs = tuple(self.new[value] for value in unit.inputs)
