@@ -9,8 +9,8 @@ import numpy as np
 
 from numbanet import ops
 from numbanet.autodiff import differentiate
-from numbanet.ir import Graph, Value
-from numbanet.ops.random import RANDOM_STATE
+from numbanet.ir import Graph, Value, attrs_of
+from numbanet.ops.random import RANDOM_STATE, RandomStateAttrs
 from numbanet.passes.inference import inference
 from numbanet.testing import evaluate, inputs_like
 
@@ -37,7 +37,7 @@ def at_inference(function: Callable[..., Value], x: np.ndarray) -> np.ndarray:
 def _states(results: Sequence[Value], seed: int, step: int) -> dict[Any, Any]:
     nodes = Graph((), {str(i): each for i, each in enumerate(results)}).nodes
     return {
-        node.output: np.array(seed if node.attrs.kind == "seed" else step)  # type: ignore
+        node.output: np.array(seed if attrs_of(node, RandomStateAttrs).kind == "seed" else step)
         for node in nodes
         if node.op is RANDOM_STATE
     }
