@@ -47,7 +47,7 @@ def classifier() -> nb.Sequential:
             Dense(3, activation="softmax", name="out"),
         ]
     )
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"], device="cpu")
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], device="cpu")
     return model
 
 
@@ -278,7 +278,11 @@ def test_model_whose_layers_do_not_fit_the_first_data_stays_unbuilt() -> None:
 NAMES: list[tuple[Callable[[str], object], str, tuple[str, ...]]] = [
     (lambda name: regressor().compile(name, "mse"), "optimizer", ("sgd", "adam", "adamw")),
     (lambda name: regressor().compile("sgd", name), "loss", ("mse", "huber")),
-    (lambda name: regressor().compile("sgd", "mse", [name]), "metric", ("accuracy", "mae")),
+    (
+        lambda name: regressor().compile("sgd", "mse", metrics=[name]),
+        "metric",
+        ("accuracy", "mae"),
+    ),
     (lambda name: Dense(3, activation=name), "activation", ("relu", "softmax")),
     (lambda name: Activation(name), "activation", ("relu", "tanh")),
     (lambda name: Dense(3, kernel_initializer=name), "initializer", ("zeros", "he_normal")),
@@ -316,7 +320,12 @@ def test_unknown_names_are_refused_before_shapes_are_known() -> None:
     with pytest.raises(ArgumentError, match="unknown loss, got 'msee'"):
         model.compile("sgd", "msee", device="cpu")
     with pytest.raises(ArgumentError, match="unknown metric, got 'acuracy'"):
-        model.compile("sgd", "mse", ["acuracy"], device="cpu")
+        model.compile("sgd", "mse", metrics=["acuracy"], device="cpu")
+
+
+def test_metrics_in_the_place_of_loss_weights_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"loss_weights: .* got 'mae'\. .*metrics=\["):
+        regressor().compile("sgd", "mse", ["mae"])  # type: ignore[list-item]
 
 
 @pytest.mark.skipif(is_available(), reason="needs a machine without CUDA")

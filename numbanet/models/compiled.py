@@ -25,14 +25,14 @@ class Compiled:
 
     optimizer: Optimizer
     loss: LossSpec
-    metrics: MetricSpec | None
     loss_weights: Mapping[str, float] | Sequence[float] | None
+    metrics: MetricSpec | None
+    weighted_metrics: MetricSpec | None
+    run_eagerly: bool
+    steps_per_execution: int
+    jit_compile: str | bool
+    auto_scale_loss: bool
     device: Device
-    weighted_metrics: MetricSpec | None = None
-    run_eagerly: bool = False
-    steps_per_execution: int = 1
-    jit_compile: str | bool = "auto"
-    auto_scale_loss: bool = True
 
     def __post_init__(self) -> None:
         if self.run_eagerly:

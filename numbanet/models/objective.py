@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -238,9 +239,9 @@ def make_objective(
     }
     chosen = _metrics("metrics", metrics, outputs)
     weighted = _metrics("weighted_metrics", weighted_metrics, outputs)
-    factors = _spread("loss_weights", 1.0 if weights is None else weights, outputs, 1.0)
+    factors = _factors(1.0 if weights is None else weights, outputs)
     goals = {
-        name: Goal(losses[name], float(factors[name]), chosen[name], weighted[name])
+        name: Goal(losses[name], factors[name], chosen[name], weighted[name])
         for name in outputs
     }
     return Objective(
@@ -248,6 +249,19 @@ def make_objective(
         len(outputs) > 1,
         masked,
     )
+
+
+def _factors(given: Any, outputs: Sequence[str]) -> dict[str, float]:
+    """A factor for each output's loss."""
+    found = _spread("loss_weights", given, outputs, missing=1.0)
+    for name, factor in found.items():
+        if not isinstance(factor, Real) or isinstance(factor, bool):
+            raise ArgumentError(
+                f"loss_weights: the factor of output {name!r} is a number",
+                got=repr(factor),
+                mend="Metrics are given by name: compile(optimizer, loss, metrics=[...])",
+            )
+    return {name: float(factor) for name, factor in found.items()}
 
 
 def check_names(loss: LossSpec, metrics: MetricSpec | None) -> None:

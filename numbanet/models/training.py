@@ -64,14 +64,14 @@ class Trainable(Fed):
         self,
         optimizer: OptimizerLike = "rmsprop",
         loss: LossSpec | None = None,
-        metrics: MetricSpec | None = None,
         loss_weights: Mapping[str, float] | Sequence[float] | None = None,
-        device: str | Device | None = None,
+        metrics: MetricSpec | None = None,
         weighted_metrics: MetricSpec | None = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: str | bool = "auto",
         auto_scale_loss: bool = True,
+        device: str | Device | None = None,
     ) -> None:
         """Say how to train.
 
@@ -82,12 +82,10 @@ class Trainable(Fed):
             One for each output; a single one serves all. A function takes values
             ``(y_true, y_pred)`` and returns values. Outputs with None, or that a dict leaves
             out, are not trained for, and need targets only for their metrics.
-        metrics : list, or dict or list of lists by output
-            Names such as ``"accuracy"``, `Metric` or `Loss` objects, or functions of values.
         loss_weights : list or dict of float, optional
             Factors of the outputs' losses in their sum.
-        device : str or Device, optional
-            ``"cpu"``, ``"cuda"``; by default a GPU where there is one.
+        metrics : list, or dict or list of lists by output
+            Names such as ``"accuracy"``, `Metric` or `Loss` objects, or functions of values.
         weighted_metrics : as ``metrics``
             Those in which samples have their weights.
         run_eagerly, jit_compile
@@ -96,6 +94,8 @@ class Trainable(Fed):
             Taken for Keras's sake: a whole epoch is one call already.
         auto_scale_loss : bool
             Taken for Keras's sake: there is no float16 to scale for.
+        device : str or Device, optional
+            ``"cpu"``, ``"cuda"``; by default a GPU where there is one.
 
         Raises
         ------
@@ -107,14 +107,14 @@ class Trainable(Fed):
         compiled = Compiled(
             optimizers.get(optimizer),
             loss,
-            metrics,
             loss_weights,
-            get_device(device),
+            metrics,
             weighted_metrics,
             run_eagerly,
             steps_per_execution,
             jit_compile,
             auto_scale_loss,
+            get_device(device),
         )
         compiled.check(self._signature)
         self._compiled = compiled

@@ -136,7 +136,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 def compiled(make: Callable[[], nb.Model], device: Any, optimizer: int = 0) -> nb.Model:
     nb.set_seed(5)
     model = make()
-    model.compile(OPTIMIZERS[optimizer](), CLASSES, ["accuracy"], device=device)
+    model.compile(OPTIMIZERS[optimizer](), CLASSES, metrics=["accuracy"], device=device)
     return model
 
 
@@ -230,7 +230,7 @@ def test_memory_is_constant_while_training_goes_on() -> None:
     assert isinstance(device, CudaDevice)
     nb.set_seed(0)
     model = nb.Sequential([nb.Input((8,)), Dense(16, "relu"), Dense(3)])
-    model.compile(nb.optimizers.SGD(0.01), CLASSES, ["accuracy"], device=device)
+    model.compile(nb.optimizers.SGD(0.01), CLASSES, metrics=["accuracy"], device=device)
     x = np.random.default_rng(0).normal(size=(4099, 8)).astype(np.float32)
     y = (x[:, 0] > 0).astype(np.int64)
 

@@ -90,7 +90,7 @@ def test_losses_and_metrics_of_several_outputs_come_back(tmp_path: Path) -> None
     model.compile(
         "sgd",
         {"a": "mse", "b": losses.MeanAbsoluteError()},
-        {"a": ["mae"]},
+        metrics={"a": ["mae"]},
         loss_weights={"a": 2.0, "b": 0.5},
     )
     model.save(tmp_path / "m")

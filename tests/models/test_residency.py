@@ -40,7 +40,7 @@ def model(device: Any) -> nb.Sequential:
     nb.set_seed(0)
     made = nb.Sequential([nb.Input((4,)), Dense(3)])
     loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
-    made.compile(nb.optimizers.SGD(0.1), loss, ["accuracy"], device=device)
+    made.compile(nb.optimizers.SGD(0.1), loss, metrics=["accuracy"], device=device)
     return made
 
 

@@ -30,7 +30,9 @@ TARGET = RNG.normal(size=(11, 2)).astype(np.float32)
 
 def linear(learning_rate: float = 0.1, momentum: float = 0.0) -> Sequential:
     model = Sequential([Input((4,)), Dense(2)])
-    model.compile(SGD(learning_rate, momentum), "mse", ["mae"], device=ReferenceDevice())
+    model.compile(
+        SGD(learning_rate, momentum), "mse", metrics=["mae"], device=ReferenceDevice()
+    )
     return model
 
 
@@ -39,7 +41,10 @@ def classifier() -> Sequential:
         [Input((4,)), Dense(5, activation="relu"), Dense(3, activation="softmax")]
     )
     model.compile(
-        SGD(0.1), "sparse_categorical_crossentropy", ["accuracy"], device=ReferenceDevice()
+        SGD(0.1),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        device=ReferenceDevice(),
     )
     return model
 

@@ -128,7 +128,9 @@ def trained(model: nb.Model, device: str, samples: int = 7) -> list[np.ndarray]:
     x = rng.uniform(size=(samples, *model.input_shape[1:])).astype(np.float32)
     y = rng.integers(0, 3, samples)
     loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(nb.optimizers.SGD(0.1, momentum=0.9), loss, ["accuracy"], device=device)
+    model.compile(
+        nb.optimizers.SGD(0.1, momentum=0.9), loss, metrics=["accuracy"], device=device
+    )
     model.fit(x, y, batch_size=5, verbose=0, seed=3)
     return [weights for layer in model.layers for weights in layer.get_weights()]
 

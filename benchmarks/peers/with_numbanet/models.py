@@ -43,7 +43,7 @@ def build(
         optimizer = nb.optimizers.SGD(workload.learning_rate, momentum=workload.momentum)
     classes = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
     loss = "mse" if workload.model.reconstructs else classes
-    model.compile(optimizer, loss, metrics, device=device)
+    model.compile(optimizer, loss, metrics=metrics, device=device)
     return model
 
 

@@ -358,7 +358,7 @@ def train(device):
     x, y = np.zeros((131, 6), np.float32), np.arange(131) % 3
     model = nb.Sequential([nb.Input((6,)), Dense(8, activation="relu"), Dense(3)])
     loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(nb.optimizers.Adam(0.01), loss, ["accuracy"], device=device)
+    model.compile(nb.optimizers.Adam(0.01), loss, metrics=["accuracy"], device=device)
     for _ in range(2):
         model.fit(x, y, 2, verbose=0, validation_data=(x[:9], y[:9]))
         model.fit(((x[:5], y[:5]) for _ in range(4)), verbose=0)
