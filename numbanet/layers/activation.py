@@ -10,7 +10,7 @@ from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import InitializerLike
 from numbanet.ir import DType, Value, Variable
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
-from numbanet.ops.attention import CLOSED
+from numbanet.ops.attention_weights import CLOSED
 from numbanet.ops.axes import normalise_axis
 from numbanet.ops.leaf import variable_value
 from numbanet.regularizers import L1L2

@@ -10,7 +10,7 @@ from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value, Variable
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import Layer
-from numbanet.ops.attention import causal_mask, masked_softmax
+from numbanet.ops.attention_weights import causal_mask, masked_softmax
 from numbanet.ops.leaf import variable_value
 
 
@@ -97,7 +97,10 @@ class Attention(Layer):
         masks += [causal_mask(query, key)] if use_causal_mask else []
         allowed = ops.logical_and(*masks) if len(masks) > 1 else next(iter(masks), None)
         weights = masked_softmax(self.scores(query, key), allowed, empty="uniform")
-        output = ops.matmul(self.dropout_layer(weights), value)
+        if self.dropout_layer.rate or not self.multiplies:
+            output = ops.matmul(self.dropout_layer(weights), value)
+        else:
+            output = self._in_one_pass(query, key, value, allowed)
         if query_mask is not None:
             output = ops.where(ops.expand_dims(query_mask, -1), output, 0.0)
         return (output, weights) if return_attention_scores else output
@@ -113,6 +116,22 @@ class Attention(Layer):
             return ops.matmul(query, key, transpose_b=True) * scale
         sums = ops.sum(ops.tanh(_pairs(query, key) * scale), -1)
         return sums * variable_value(self.concat_score_weight)
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether scores are products of queries and keys."""
+        return self.score_mode == "dot"
+
+    def _in_one_pass(
+        self, query: Value, key: Value, value: Value, allowed: Value | None
+    ) -> Value:
+        """Attention in one head, whose weights are nowhere stored."""
+        if self.scale is not None:
+            query = query * variable_value(self.scale)
+        if allowed is not None and allowed.rank == 3:
+            allowed = ops.expand_dims(allowed, 1)
+        q, k, v = (ops.expand_dims(each, 2) for each in (query, key, value))
+        return ops.squeeze(ops.attention(q, k, v, allowed, scale=1.0, empty="uniform"), 2)
 
     def _operands(self, inputs: Sequence[Value]) -> tuple[Value, Value, Value]:
         if not isinstance(inputs, list | tuple) or len(inputs) not in (2, 3):
@@ -150,6 +169,10 @@ class AdditiveAttention(Attention):
     def __init__(self, use_scale: bool = True, dropout: float = 0.0, **options: Any) -> None:
         super().__init__(use_scale=use_scale, dropout=dropout, **options)
         self.describe("scale", "glorot_uniform")
+
+    @property
+    def multiplies(self) -> bool:
+        return False
 
     def build(self, inputs: Sequence[Value], *_: Any, **__: Any) -> None:
         query = self._operands(inputs)[0]

@@ -13,7 +13,7 @@ from numbanet.layers.dense import EinsumDense
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.module import is_size
-from numbanet.ops.attention import attention_weights, causal_mask, window_mask
+from numbanet.ops.attention_weights import attention_weights, causal_mask, window_mask
 
 
 class _Heads(Layer):
@@ -141,29 +141,41 @@ class _Heads(Layer):
         masks += [] if query_mask is None else [ops.expand_dims(_as_bools(query_mask), -1)]
         for mask in (value_mask, key_mask):
             masks += [] if mask is None else [ops.expand_dims(_as_bools(mask), -2)]
-        masks += [causal_mask(query, key)] if use_causal_mask else []
         if self.sliding_window is not None:
             masks.append(window_mask(query, key, self.sliding_window))
         gate = self.gate_dense(query) if self.use_gate else None
         heads = self.query_dense(query), self.key_dense(key), self.value_dense(value)
-        q, k, v = (self._heads_first(each) for each in heads)
-        weights = attention_weights(q, k, _all(masks), empty="uniform")
-        mixed = ops.transpose(ops.matmul(self.dropout_layer(weights), v), (0, 2, 1, 3))
+        q, k, v = (self._shared(each) for each in heads)
+        mask = _all(masks)
+        weights = None
+        if return_attention_scores or self.dropout_layer.rate:
+            weights = _weights(q, k, mask, use_causal_mask)
+        if weights is None or not self.dropout_layer.rate:
+            mixed = ops.attention(q, k, v, mask, is_causal=use_causal_mask, empty="uniform")
+        else:
+            mixed = ops.matmul(self.dropout_layer(weights), ops.transpose(v, (0, 2, 1, 3)))
+            mixed = ops.transpose(mixed, (0, 2, 1, 3))
         output = self.output_dense(mixed if gate is None else mixed * gate)
         return (output, weights) if return_attention_scores else output
 
     def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> Value | None:
         return previous_mask
 
-    def _heads_first(self, x: Value) -> Value:
-        """``[N, H, L, E]`` of ``[N, L, H, E]``, repeated for query heads that share a head."""
-        x = ops.transpose(x, (0, 2, 1, 3))
-        times = self.query_heads // (x.shape[1] or 1)
-        return x if times == 1 else ops.repeat(x, times, 1)
+    def _shared(self, x: Value) -> Value:
+        """``[N, L, H, E]``, repeated for query heads that share a head."""
+        times = self.query_heads // (x.shape[2] or 1)
+        return x if times == 1 else ops.repeat(x, times, 2)
 
 
 def _as_bools(mask: Value) -> Value:
     return mask if mask.dtype is DType.BOOL else mask > 0
+
+
+def _weights(q: Value, k: Value, mask: Value | None, is_causal: bool) -> Value:
+    q, k = (ops.transpose(each, (0, 2, 1, 3)) for each in (q, k))
+    causal = [causal_mask(q, k)] if is_causal else []
+    given = [] if mask is None else [mask]
+    return attention_weights(q, k, _all([*given, *causal]), empty="uniform")
 
 
 def _all(masks: Sequence[Value]) -> Value | None:

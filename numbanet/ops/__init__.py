@@ -42,6 +42,7 @@ from numbanet.ops.arithmetic import (
     square,
     subtract,
 )
+from numbanet.ops.attention import attention
 from numbanet.ops.batch_norm import batch_norm
 from numbanet.ops.casts import cast, stop_gradient
 from numbanet.ops.comparison import (
@@ -88,6 +89,7 @@ __all__ = [
     "add",
     "argmax",
     "atan",
+    "attention",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",

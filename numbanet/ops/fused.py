@@ -101,7 +101,7 @@ def _infer(attrs: FusedAttrs, *_: TensorType) -> tuple[TensorType, ...]:
 
 def _reference(attrs: FusedAttrs, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | np.ndarray:
     views = tuple(
-        _view(array, access, attrs.shape)
+        gather(array, access, attrs.shape)
         for array, access in zip(arrays, attrs.accesses, strict=True)
     )
     results = tuple(
@@ -124,7 +124,7 @@ def _fold(reduction: Reduction, array: np.ndarray) -> np.ndarray:
     return total / np.asarray(count, dtype=array.dtype)
 
 
-def _view(array: np.ndarray, access: Access, shape: tuple[int, ...]) -> np.ndarray:
+def gather(array: np.ndarray, access: Access, shape: tuple[int, ...]) -> np.ndarray:
     """The elements that ``access`` names, gathered by index: independent of any kernel."""
     positions = np.full(shape, access.offset, dtype=np.int64)
     for axis, stride in enumerate(access.strides):

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from numbanet import ops
 from numbanet.errors import ArgumentError, DTypeError, ShapeError
-from numbanet.ir import DType, Value
+from numbanet.ir import DType, TensorType, Value
+from numbanet.ir.types import Shape
 from numbanet.nn.functional.dropout import dropout
 from numbanet.nn.functional.linear import linear
-from numbanet.ops.attention import attention_weights, causal_mask
+from numbanet.ops.attention_weights import attention_weights, causal_mask
+from numbanet.ops.elementwise import broadcast_shapes
 from numbanet.tensors.dispatch import tensor_function
 
 
@@ -51,9 +53,51 @@ def scaled_dot_product_attention(
         raise NotImplementedError("enable_gqa= is not supported: repeat the keys and values")
     if is_causal and attn_mask is not None:
         raise ArgumentError("is_causal is a mask already", mend="Leave out attn_mask")
-    mask = causal_mask(query, key) if is_causal else attn_mask
-    weights = attention_weights(query, key, mask, scale=scale)
-    return ops.matmul(dropout(weights, dropout_p), value)
+    if dropout_p:
+        mask = causal_mask(query, key) if is_causal else attn_mask
+        weights = attention_weights(query, key, mask, scale=scale)
+        return ops.matmul(dropout(weights, dropout_p), value)
+    return _in_one_pass(query, key, value, attn_mask, scale, is_causal)
+
+
+def _in_one_pass(
+    query: Value,
+    key: Value,
+    value: Value,
+    mask: Value | None,
+    scale: float | None,
+    is_causal: bool,
+) -> Value:
+    """Attention without dropout: leading axes become a batch and heads."""
+    lead = broadcast_shapes(
+        "scaled_dot_product_attention",
+        tuple(TensorType(each.shape[:-2], each.dtype) for each in (query, key, value)),
+    )
+    if mask is not None and mask.rank > 2 and len(lead) != 2:
+        mask = _by_head(_led(mask, lead, mask.shape[-2:]))
+    q, k, v = (
+        ops.transpose(_by_head(_led(each, lead, each.shape[-2:])), (0, 2, 1, 3))
+        for each in (query, key, value)
+    )
+    mixed = ops.attention(q, k, v, mask, scale=scale, is_causal=is_causal)
+    mixed = ops.transpose(mixed, (0, 2, 1, 3))
+    sizes = [-1 if size is None else size for size in lead]
+    return ops.reshape(mixed, (*sizes, *mixed.shape[-2:])) if len(lead) != 2 else mixed
+
+
+def _led(x: Value, lead: Shape, last: Shape) -> Value:
+    """``x`` with these leading axes, repeated along those that it lacks."""
+    if x.shape[:-2] == lead:
+        return x
+    return ops.expand(x, tuple(-1 if size is None else size for size in (*lead, *last)))
+
+
+def _by_head(x: Value) -> Value:
+    """``[N, H, L, E]`` of ``[.., L, E]``: without a second leading axis there is one head."""
+    if x.rank == 4:
+        return x
+    heads = x.shape[-3] if x.rank > 4 else 1
+    return ops.reshape(x, (-1, heads or 1, *(size or 0 for size in x.shape[-2:])))
 
 
 class Masks(NamedTuple):
@@ -149,16 +193,35 @@ def multi_head_attention_forward(
         zero = ops.full((1, 1, embed_dim_to_check), 0, q.dtype)
         k, v, masks = _longer(k, zero), _longer(v, zero), _wider(masks)
     heads = [_heads(each, num_heads) for each in (q, k, v)]
-    mask = _joined(masks, num_heads)
-    empty = "nan" if need_weights else "zeros"
-    weights = attention_weights(heads[0], heads[1], mask, empty=empty)
-    weights = dropout(weights, dropout_p, training)
-    mixed = ops.transpose(ops.matmul(weights, heads[2]), (2, 0, 1, 3))
-    output = linear(ops.reshape(mixed, query.shape), out_proj_weight, out_proj_bias)
-    shown = ops.mean(weights, 1) if average_attn_weights else weights
+    mixed, weights = _mixed(
+        heads, _joined(masks, num_heads), dropout_p if training else 0.0, need_weights
+    )
+    mixed = ops.reshape(ops.transpose(mixed, (1, 0, 2, 3)), query.shape)
+    output = linear(mixed, out_proj_weight, out_proj_bias)
+    if weights is not None and average_attn_weights:
+        weights = ops.mean(weights, 1)
     if is_single:
-        output, shown = ops.squeeze(output, 1), ops.squeeze(shown, 0)
-    return output, shown if need_weights else None
+        output = ops.squeeze(output, 1)
+        weights = None if weights is None else ops.squeeze(weights, 0)
+    return output, weights
+
+
+def _mixed(
+    heads: list[Value], mask: Value | None, dropout_p: float, need_weights: bool
+) -> tuple[Value, Value | None]:
+    """What ``[N, L, heads, E]`` attend to, and if they are wanted the weights of it.
+
+    Nobody computes weights that are returned and not used.
+    """
+    empty = "nan" if need_weights else "zeros"
+    weights = None
+    if need_weights or dropout_p:
+        q, k, v = (ops.transpose(each, (0, 2, 1, 3)) for each in heads)
+        weights = dropout(attention_weights(q, k, mask, empty=empty), dropout_p)
+        if dropout_p:
+            mixed = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))
+            return mixed, weights if need_weights else None
+    return ops.attention(heads[0], heads[1], heads[2], mask, empty=empty), weights
 
 
 def _projected(
@@ -213,10 +276,10 @@ def _wider(masks: Masks) -> Masks:
 
 
 def _heads(sequence: Value, count: int) -> Value:
-    """``[N, count, S, E / count]`` from ``[S, N, E]``."""
+    """``[N, S, count, E / count]`` from ``[S, N, E]``."""
     length, batch, width = sequence.shape
     parts = ops.reshape(sequence, (length, batch, count, (width or 0) // count))
-    return ops.transpose(parts, (1, 2, 0, 3))
+    return ops.transpose(parts, (1, 0, 2, 3))
 
 
 def _joined(masks: Masks, heads: int) -> Value | None:
