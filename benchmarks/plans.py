@@ -13,7 +13,7 @@ from benchmarks.workloads import Workload
 from numbanet.compile import compile_program
 from numbanet.errors import DeviceError
 from numbanet.ir import DType, Node, TensorType, Variable
-from numbanet.kernels.kernel import Call
+from numbanet.kernels.kernel import Call, Cost
 from numbanet.models.graphs import prediction_graph
 from numbanet.plan.program import Program
 from numbanet.runtime.device import Device, Executable
@@ -27,13 +27,14 @@ class Drawing(Device):
             from numbanet.kernels.cpu import LOWERINGS
             from numbanet.runtime.host import ALIGNMENT
 
-            self._grouped = super().join
+            self._grouped, self._cost = super().join, super().estimate
         else:
             from numbanet.kernels.cuda import LOWERINGS
+            from numbanet.kernels.cuda.cost import cost
             from numbanet.kernels.cuda.group import grouped
             from numbanet.runtime.cuda.memory import ALIGNMENT
 
-            self._grouped = grouped
+            self._grouped, self._cost = grouped, cost
         self.name = name
         self.alignment = ALIGNMENT
         self.native = frozenset(LOWERINGS)
@@ -44,6 +45,9 @@ class Drawing(Device):
 
     def join(self, calls: Sequence[Call]) -> Call | None:
         return self._grouped(calls)
+
+    def estimate(self, call: Call) -> Cost | None:
+        return self._cost(call)
 
     def load(self, program: Program) -> Executable:
         raise DeviceError("programs are only planned here")
@@ -61,7 +65,7 @@ class Figures:
 
     Attributes
     ----------
-    launches : int
+    launches, lanes : int
     kernels : int
         Different ones, each of them compiled once.
     flops, nbytes : int
@@ -71,6 +75,7 @@ class Figures:
     """
 
     launches: int
+    lanes: int
     kernels: int
     flops: int
     nbytes: int
@@ -86,6 +91,7 @@ def figures(workload: Workload, device: Device) -> Figures:
     program = plan(workload, device)
     return Figures(
         launches=len(program.launches),
+        lanes=program.lanes,
         kernels=len({launch.kernel.key for launch in program.launches}),
         flops=sum(launch.flops for launch in program.launches),
         nbytes=sum(launch.nbytes for launch in program.launches),

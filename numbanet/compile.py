@@ -59,11 +59,14 @@ class Options:
         Whether values that never live at once share memory.
     join_launches : bool
         Whether independent calls become one launch, where the device can do that.
+    parallel_lanes : bool
+        Whether launches run side by side, where the device can do that and it pays.
     """
 
     passes: frozenset[str] = frozenset(name for name, _ in PASSES)
     reuse_memory: bool = True
     join_launches: bool = True
+    parallel_lanes: bool = True
 
     def __post_init__(self) -> None:
         unknown = self.passes - {name for name, _ in PASSES}
@@ -96,6 +99,7 @@ def compile_program(
         device.lower,
         device.alignment,
         join=device.join if options.join_launches else None,
+        estimate=device.estimate if options.parallel_lanes else None,
         reuse_memory=options.reuse_memory,
     )
 

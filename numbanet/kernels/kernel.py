@@ -89,3 +89,20 @@ class Call:
     flops: int = 0
     offsets: tuple[tuple[int, int], ...] = field(default=())
     """``(position, bytes)``: an offset to add to the address of that argument."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An estimate of what a call takes of a device.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it runs, alone.
+    share : float
+        How much of the device it keeps busy meanwhile: what calls that run side by side have
+        of it together, beyond 1, makes each of them longer.
+    """
+
+    seconds: float
+    share: float

@@ -8,14 +8,12 @@ have as many threads as its own.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from numbanet.ir import Graph, Node, Value
-from numbanet.kernels.kernel import Call, Scratch
-from numbanet.ops.state import PACK
-from numbanet.plan.schedule import roots
+from numbanet.kernels.kernel import Call
+from numbanet.plan.dependencies import needs
 
 Join = Callable[[Sequence[Call]], Call | None]
 """One call that does the work of several independent ones; None if that would not pay."""
@@ -43,13 +41,13 @@ def group(calls: Sequence[Lowered], graph: Graph, join: Join) -> list[Lowered]:
     graph : Graph
         What they compute, materialised.
     """
-    needs = _needs([each.call for each in calls], _memory(graph))
-    slack = _slack(needs)
+    needed = needs([each.call for each in calls], graph)
+    slack = _slack(needed)
     groups: list[list[Lowered]] = []
     joined: list[Call] = []
     place: list[int] = []
     for i, each in enumerate(calls):
-        earliest = max((place[j] + 1 for j in needs[i]), default=0)
+        earliest = max((place[j] + 1 for j in needed[i]), default=0)
         if _written(each.call) > MOST_EARLY_BYTES:
             earliest = max(earliest, len(groups) - 1)
         chosen = _choose(each, joined, groups, earliest, slack[i], join)
@@ -91,46 +89,6 @@ def _written(call: Call) -> int:
     """Bytes of the values that a call writes."""
     values = (call.arguments[position] for position in call.writes)
     return sum(value.type.nbytes for value in values if isinstance(value, Value))
-
-
-Memory = Callable[[Value | Scratch], Iterable[object]]
-
-
-def _memory(graph: Graph) -> Memory:
-    """What stands for the memory that a value or scratch lies in, or that its parts lie in."""
-    root = roots(graph.nodes)
-    old = {root[update.new]: root[update.old] for update in graph.updates}
-
-    def memory(argument: Value | Scratch) -> Iterable[object]:
-        if isinstance(argument, Scratch):
-            return (argument,)
-        source = root[argument]
-        parts = source.node.inputs if source.node.op is PACK else ()
-        found = [source, *(root[part] for part in parts)]
-        return [*found, *(old[each] for each in found if each in old)]
-
-    return memory
-
-
-def _needs(calls: Sequence[Call], memory: Memory) -> list[set[int]]:
-    """Of each call those before it that must be done when it starts."""
-    readers: dict[object, list[int]] = defaultdict(list)
-    writers: dict[object, list[int]] = defaultdict(list)
-    needs: list[set[int]] = []
-    for i, call in enumerate(calls):
-        needed: set[int] = set()
-        touched: list[tuple[object, bool]] = [
-            (place, position in call.writes)
-            for position, argument in enumerate(call.arguments)
-            if isinstance(argument, Value | Scratch)
-            for place in memory(argument)
-        ]
-        for place, is_written in touched:
-            needed.update(writers[place], readers[place] if is_written else ())
-        for place, is_written in touched:
-            (writers if is_written else readers)[place].append(i)
-        needs.append(needed - {i})
-    return needs
 
 
 def _slack(needs: Sequence[set[int]]) -> list[int]:

@@ -34,18 +34,20 @@ def amount(number: float, unit: str) -> str:
 def _title(program: Program) -> str:
     flops = sum(launch.flops for launch in program.launches)
     moved = sum(launch.nbytes for launch in program.launches)
+    lanes = f" on {program.lanes} lanes" if program.lanes > 1 else ""
     return (
-        f"program: {len(program.launches)} launches, {amount(flops, 'FLOP')}, "
+        f"program: {len(program.launches)} launches{lanes}, {amount(flops, 'FLOP')}, "
         f"{amount(moved, 'B')} moved, {amount(program.peak_bytes, 'B')} of memory"
     )
 
 
 def _launch_table(program: Program) -> list[str]:
-    rows = [("#", "kernel", "op", "tiles", "FLOP", "bytes", "writes", "layer")]
+    rows = [("#", "lane", "kernel", "op", "tiles", "FLOP", "bytes", "writes", "layer")]
     for number, launch in enumerate(program.launches):
         rows.append(
             (
                 str(number),
+                _lane(launch),
                 launch.kernel.name,
                 launch.op,
                 str(launch.tiles),
@@ -55,8 +57,10 @@ def _launch_table(program: Program) -> list[str]:
                 launch.path,
             )
         )
+    if program.lanes == 1:
+        rows = [(number, *rest) for number, _, *rest in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = (0, 3, 4, 5)
+    right = [i for i, title in enumerate(rows[0]) if title in ("#", "tiles", "FLOP", "bytes")]
     return [
         "  "
         + "  ".join(
@@ -65,6 +69,12 @@ def _launch_table(program: Program) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _lane(launch: Launch) -> str:
+    """``1 after 3 4``: on lane 1, once launches 3 and 4 of other lanes are done."""
+    after = f" after {' '.join(map(str, launch.after))}" if launch.after else ""
+    return f"{launch.lane}{after}"
 
 
 def _written(launch: Launch) -> str:

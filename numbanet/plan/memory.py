@@ -30,9 +30,11 @@ class Block:
         The block that it lies in, and the byte offset there.
     start, end : int
         First and last call that touch it. ``start > end``: nothing touches it.
+    calls : set of int
+        All that touch it.
     """
 
-    __slots__ = ("buffer", "end", "nbytes", "parent", "start")
+    __slots__ = ("buffer", "calls", "end", "nbytes", "parent", "start")
 
     def __init__(self, nbytes: int, buffer: Buffer | None = None) -> None:
         self.nbytes = nbytes
@@ -40,6 +42,7 @@ class Block:
         self.parent: tuple[Block, int] | None = None
         self.start = 1 << 62
         self.end = -1
+        self.calls: set[int] = set()
 
     def resolve(self) -> tuple[Block, int]:
         """The outermost block that it lies in, and the offset there."""
@@ -50,15 +53,27 @@ class Block:
         return block, offset
 
     def touch(self, call: int) -> None:
-        self.start = min(self.start, call)
-        self.end = max(self.end, call)
+        self.calls.add(call)
+        self._live(call, call)
+
+    def _live(self, start: int, end: int) -> None:
+        self.start = min(self.start, start)
+        self.end = max(self.end, end)
+
+    def outlive(self, windows: Sequence[tuple[int, int]]) -> None:
+        """Live as long as any call may run that can run while one does that touches this.
+
+        ``windows`` has the first and the last of them for each call.
+        """
+        for call in self.calls:
+            self._live(*windows[call])
 
     def put_inside(self, outer: Block, offset: int = 0) -> None:
         """From now on this block is a part of ``outer``, which lives at least as long."""
         self.parent = (outer, offset)
         outermost = outer.resolve()[0]
-        outermost.start = min(outermost.start, self.start)
-        outermost.end = max(outermost.end, self.end)
+        outermost.calls |= self.calls
+        outermost._live(self.start, self.end)
 
 
 @dataclass(frozen=True)

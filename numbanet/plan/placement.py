@@ -11,6 +11,7 @@ from numbanet.ir import Graph, Node, Value
 from numbanet.kernels.kernel import Call, Scratch
 from numbanet.ops.leaf import ConstantAttrs, InputAttrs, VariableAttrs
 from numbanet.ops.state import PACK, PackAttrs
+from numbanet.plan.lanes import Lanes
 from numbanet.plan.materialise import has_gaps
 from numbanet.plan.memory import Block
 from numbanet.plan.program import Buffer
@@ -187,7 +188,7 @@ def _in_place(call: Call, old: Block, new: Block, placement: Placement) -> bool:
     return offset + block.resolve()[1] == 0
 
 
-def share_in_place(calls: Sequence[Call], placement: Placement) -> None:
+def share_in_place(calls: Sequence[Call], placement: Placement, lanes: Lanes) -> None:
     """Let results take over the memory of operands that end with the call, where it may."""
     for index, call in enumerate(calls):
         taken: set[Block] = set()
@@ -199,7 +200,8 @@ def share_in_place(calls: Sequence[Call], placement: Placement) -> None:
             new = placement.where(result)[0]
             ends_here = old.buffer is None and old.end == index and old not in taken
             fits = old.nbytes == new.nbytes and new.start == index and new not in taken
-            if ends_here and fits and _in_place(call, old, new, placement):
+            is_last = ends_here and lanes.is_after(index, old.calls - {index})
+            if is_last and fits and _in_place(call, old, new, placement):
                 _take_over(old, new)
                 taken |= {old, new, new.resolve()[0]}
 

@@ -2,23 +2,26 @@
 
 ::
 
-    materialise -> schedule -> lower -> group -> place -> arrange -> Program
+    materialise -> schedule -> lower -> group -> lanes -> place -> arrange -> Program
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from numbanet.ir import Graph, Node, Value
 from numbanet.ir.scope import common_path
 from numbanet.kernels.kernel import Call, Scratch
 from numbanet.ops.state import PACK
+from numbanet.plan.dependencies import needs
 from numbanet.plan.group import Join, Lowered, group
+from numbanet.plan.lanes import Estimate, Lanes, assign
 from numbanet.plan.materialise import materialise
 from numbanet.plan.memory import Block, Layout, arrange, check
 from numbanet.plan.placement import Placement, late_updates, place, share_in_place
 from numbanet.plan.program import Address, Buffer, Launch, Program
-from numbanet.plan.schedule import Schedule, schedule
+from numbanet.plan.schedule import schedule
 
 Lower = Callable[[Node], tuple[Call, ...]]
 
@@ -29,6 +32,7 @@ def plan(
     alignment: int,
     *,
     join: Join | None = None,
+    estimate: Estimate | None = None,
     reuse_memory: bool = True,
 ) -> Program:
     """The program that computes ``graph``, whose ops ``lower`` all takes.
@@ -39,20 +43,26 @@ def plan(
         Bytes; the address of every value in the arena is a multiple.
     join : callable, optional
         Makes one launch of several calls, see `numbanet.plan.group`.
+    estimate : callable, optional
+        What a call takes, for calls that may run side by side, see `numbanet.plan.lanes`.
     reuse_memory : bool
         Whether values that never live at once may share memory. Results are the same.
     """
-    graph, order, calls, placement = _scheduled(graph, lower, join)
+    graph, lowered, placement = _scheduled(graph, lower, join)
+    calls = [each.call for each in lowered]
+    lanes = assign(calls, needs(calls, graph), estimate)
     if reuse_memory:
-        share_in_place([each.call for each in calls], placement)
+        share_in_place(calls, placement, lanes)
+    for block in placement.arena_blocks():
+        block.outlive(lanes.windows)
     layout = arrange(placement.arena_blocks(), alignment, reuse=reuse_memory)
     check(layout)
-    return _program(graph, order, calls, placement, layout)
+    return _program(lowered, lanes, placement, layout)
 
 
 def _scheduled(
     graph: Graph, lower: Lower, join: Join | None
-) -> tuple[Graph, Schedule, list[Lowered], Placement]:
+) -> tuple[Graph, list[Lowered], Placement]:
     """Schedule and place; where an update comes too early for its readers, copy and retry."""
     late: set[Value] = set()
     while True:
@@ -70,7 +80,7 @@ def _scheduled(
         placement = place(ready, order, [each.call for each in calls])
         early = late_updates(ready, [each.call for each in calls], placement) - late
         if not early:
-            return ready, order, calls, placement
+            return ready, calls, placement
         late |= early
 
 
@@ -82,9 +92,8 @@ def _is_memory_only(node: Node) -> bool:
 
 
 def _program(
-    graph: Graph,
-    order: Schedule,
     calls: list[Lowered],
+    lanes: Lanes,
     placement: Placement,
     layout: Layout,
 ) -> Program:
@@ -96,7 +105,10 @@ def _program(
             return Address(outer.buffer, inner + offset)
         return Address(arena, layout.offsets.get(outer, 0) + inner + offset)
 
-    launches = tuple(_launch(each, placement, address) for each in calls)
+    launches = tuple(
+        replace(_launch(each, placement, address), lane=lane, after=waits)
+        for each, lane, waits in zip(calls, lanes.of, lanes.waits, strict=True)
+    )
     fixed = dict.fromkeys(placement.buffers)
     return Program(
         launches=launches,

@@ -46,7 +46,8 @@ class Launch:
 
     ``arguments`` line up with ``kernel.signature``: addresses for pointers, numbers for the
     rest. ``writes`` and ``tiles`` as in `numbanet.kernels.kernel.Call`. ``nodes`` are
-    what the launch helps to compute.
+    what the launch helps to compute. A device that can run launches side by side runs those of
+    one ``lane`` in order, each ``after`` those launches of other lanes, by their numbers.
     """
 
     kernel: Kernel
@@ -58,11 +59,13 @@ class Launch:
     flops: int
     writes: tuple[int, ...] = ()
     nodes: tuple[Node, ...] = ()
+    lane: int = 0
+    after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """One run: all its launches, in order, and all the memory that they touch.
+    """One run: all its launches, in an order, and all the memory that they touch.
 
     ``live_bytes`` is the largest sum of arena blocks in use at once: no arena is smaller.
     """
@@ -82,6 +85,10 @@ class Program:
     def peak_bytes(self) -> int:
         """Device memory that the program needs, all of it known before the first run."""
         return sum(buffer.nbytes for buffer in self.buffers)
+
+    @property
+    def lanes(self) -> int:
+        return 1 + max((launch.lane for launch in self.launches), default=0)
 
     def __str__(self) -> str:
         from numbanet.plan.listing import list_program

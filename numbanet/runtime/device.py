@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.ir import Node, Variable
-from numbanet.kernels.kernel import Call
+from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
 
 
@@ -61,6 +61,10 @@ class Device(ABC):
         """One call that does the work of several, which do not depend on each other, in any
         order; None if that is not worth it, as it never is where a call costs next to nothing.
         """
+        return None
+
+    def estimate(self, call: Call) -> Cost | None:
+        """What ``call`` takes, where calls may run side by side; None where they cannot."""
         return None
 
     @abstractmethod

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 
+from numbanet.kernels.cuda.cost import work
 from numbanet.kernels.cuda.generated import (
     NAMESPACE,
     Text,
@@ -26,8 +27,6 @@ from numbanet.kernels.source import compile_source
 MOST_CALLS = 8
 """Calls in one launch: the instructions of all of them are loaded together."""
 
-_BYTES, _FLOPS = 3e12, 1.5e13
-"""What a GPU moves and computes in a second."""
 _LONGEST = 8e-6
 """Seconds. Where a call takes longer, a launch saved is not worth the registers of others."""
 
@@ -65,20 +64,16 @@ def grouped(calls: Sequence[Call]) -> Call | None:
 
 def _name(calls: Sequence[Call]) -> str:
     """The names of the longest calls, two at most."""
-    by_work = sorted(calls, key=lambda call: -_seconds(call))
+    by_work = sorted(calls, key=lambda call: -work(call))
     names = list(dict.fromkeys(call.kernel.name for call in by_work))
     return "_and_".join(names[:2]) + ("_and_more" if len(names) > 2 else "")
-
-
-def _seconds(call: Call) -> float:
-    return max(call.nbytes / _BYTES, call.flops / _FLOPS)
 
 
 def _is_fit(call: Call) -> bool:
     kernel = call.kernel
     if kernel.make is not make_generated or kernel.shared_bytes:
         return False
-    if _seconds(call) > _LONGEST:
+    if work(call) > _LONGEST:
         return False
     source = _source_of(kernel)
     if any(name in text_of(source) for name in ("blockIdx", "gridDim")):

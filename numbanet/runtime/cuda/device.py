@@ -8,8 +8,9 @@ import numpy as np
 
 from numbanet.ir import Node, Variable
 from numbanet.kernels.cuda import LOWERINGS
+from numbanet.kernels.cuda.cost import cost
 from numbanet.kernels.cuda.group import grouped
-from numbanet.kernels.kernel import Call
+from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
 from numbanet.runtime.cuda.arrays import DeviceArray, put
 from numbanet.runtime.cuda.driver import Driver
@@ -42,6 +43,9 @@ class CudaDevice(Device):
 
     def join(self, calls: Sequence[Call]) -> Call | None:
         return grouped(calls)
+
+    def estimate(self, call: Call) -> Cost:
+        return cost(call)
 
     def load(self, program: Program) -> CudaExecutable:
         with self.driver:
