@@ -8,6 +8,7 @@ Two doors lead in: `numbanet.layers` and `numbanet.Model` with Keras's names, `n
 """
 
 from numbanet import (
+    autograd,
     constraints,
     data,
     initializers,
@@ -53,6 +54,7 @@ __all__ = [
     "Module",
     "Sequential",
     "__version__",
+    "autograd",
     "callbacks",
     "constraints",
     "data",

@@ -7,7 +7,7 @@ Walther, "Evaluating Derivatives", 2008.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from numbanet import ops
 from numbanet.errors import GraphError, VerificationError
@@ -18,6 +18,7 @@ def differentiate(
     outputs: Sequence[Value],
     wrt: Sequence[Value],
     seeds: Sequence[Value] | None = None,
+    given: Mapping[Value, Value] | None = None,
 ) -> tuple[Value, ...]:
     """Gradients of ``sum(output * seed)`` with respect to each value in ``wrt``.
 
@@ -28,6 +29,8 @@ def differentiate(
     wrt : sequence of Value
     seeds : sequence of Value, optional
         Gradients of the outputs; ones by default, so that a scalar loss needs none.
+    given : mapping of Value to Value, optional
+        Gradients that flow on in the place of what reaches these values.
 
     Returns
     -------
@@ -46,6 +49,8 @@ def differentiate(
         seed = ops.ones_like(output) if seeds is None else seeds[i]
         _add(gradients, output, seed)
     for node in reversed(nodes):
+        if given is not None:
+            gradients.update((value, given[value]) for value in node.outputs if value in given)
         if node.op.is_leaf or not any(value in active for value in node.inputs):
             continue
         if any(value in gradients for value in node.outputs):

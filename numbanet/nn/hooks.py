@@ -1,16 +1,13 @@
-"""Hooks: functions that run before or after a module's ``forward``."""
+"""Hooks: functions that run before or after a module's ``forward``, or its gradients."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from numbanet.nn.watch import Watch
-
-_KEYS = itertools.count()
+from numbanet.tensors import hooks as of_tensors
 
 
 @dataclass(frozen=True)
@@ -21,31 +18,15 @@ class Hook:
     with_kwargs: bool
 
 
-class RemovableHandle:
-    """Takes a hook away again: by ``remove()``, or at the end of a ``with`` block."""
-
-    def __init__(self, hooks: dict[int, Hook]) -> None:
-        self._hooks = hooks
-        self.id = next(_KEYS)
+class RemovableHandle(of_tensors.RemovableHandle):
+    """Takes a module's hook away again: what is remembered of modules is forgotten."""
 
     def remove(self) -> None:
-        """Take the hook away; nothing happens if it is gone."""
-        self._hooks.pop(self.id, None)
+        super().remove()
         Watch.number += 1
 
-    def __enter__(self) -> RemovableHandle:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
-
-
-def register(hooks: dict[int, Hook], hook: Hook, prepend: bool) -> RemovableHandle:
+def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
     """Put ``hook`` at the end of ``hooks``, or before all others."""
     Watch.number += 1
     handle = RemovableHandle(hooks)

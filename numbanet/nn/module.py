@@ -12,6 +12,7 @@ from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import DType, Value
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.nn import shortcuts, state
+from numbanet.nn.backward_hooks import BackwardHooks
 from numbanet.nn.conversion import convert, target
 from numbanet.nn.holder import Holder
 from numbanet.nn.hooks import Hook, RemovableHandle, after_forward, before_forward, register
@@ -53,6 +54,7 @@ class Module(Holder):
     """Whether it does what it does, and nothing besides; see `numbanet.nn.shortcuts`."""
     _forward_hooks: dict[int, Hook]
     _forward_pre_hooks: dict[int, Hook]
+    _backward_hooks: BackwardHooks | None = None
     _own_collections = (*Holder._own_collections, "_forward_hooks", "_forward_pre_hooks")
 
     def __init__(self) -> None:
@@ -149,13 +151,43 @@ class Module(Holder):
             raise NotImplementedError("register_forward_hook(always_call=True)")
         return register(self._forward_hooks, Hook(hook, with_kwargs), prepend)
 
-    def register_full_backward_hook(self, hook: Any, prepend: bool = False) -> None:
-        """Not supported: gradients are computed by a compiled program."""
-        raise NotImplementedError("register_full_backward_hook(): read tensor.grad instead")
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when gradients have come through.
 
-    def register_full_backward_pre_hook(self, hook: Any, prepend: bool = False) -> None:
-        """Not supported, as `register_full_backward_hook`."""
-        raise NotImplementedError("register_full_backward_pre_hook(): read tensor.grad instead")
+        Both are tuples, of the gradients of the positional arguments and of the results, with
+        None where there is none. It may return other gradients of the arguments.
+
+        Parameters
+        ----------
+        hook : callable
+        prepend : bool
+            Before the hooks that are there.
+        """
+        return register(self._both_ends().after, hook, prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` before gradients go through.
+
+        It may return other gradients of the results.
+
+        Parameters
+        ----------
+        hook, prepend
+            As of `register_full_backward_hook`.
+        """
+        return register(self._both_ends().before, hook, prepend)
+
+    def _both_ends(self) -> BackwardHooks:
+        """The hooks at both ends of its calls, which are marked from now on."""
+        if self._backward_hooks is None:
+            self._backward_hooks = BackwardHooks()
+            self.register_forward_pre_hook(self._backward_hooks.enter)
+            self.register_forward_hook(self._backward_hooks.leave)
+        return self._backward_hooks
 
     # Changing all of it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 
 from numbanet.errors import GraphError
 from numbanet.tensors.arguments import substitute, tensors_of
@@ -30,7 +31,20 @@ def adopt(tensor: Tensor, trace: Trace) -> None:
         if record.call is not None and not needed.isdisjoint(record.result_slots):
             _repeat(record, known, source)
     tensor.trace, tensor.slot = trace, known[tensor.slot].slot
+    _take_along(source, known, trace)
     trace.results.append((tensor.slot, weakref.ref(tensor)))
+
+
+def _take_along(source: Trace, known: dict[int, Tensor], trace: Trace) -> None:
+    """Let gradients find here what they would have found there."""
+    for edge in source.edges:
+        if known.keys() >= set(edge.slots):
+            slots = tuple(known[slot].slot for slot in edge.slots)
+            trace.edges.append(replace(edge, slots=slots))
+    for slot, kept in source.retained.items():
+        if slot in known:
+            kept.trace, kept.slot = trace, known[slot].slot
+            trace.retained[kept.slot] = kept
 
 
 def _repeat(record: Record, known: dict[int, Tensor], source: Trace) -> None:

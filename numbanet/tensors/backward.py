@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -13,8 +14,9 @@ from numbanet.errors import GraphError, ShapeError
 from numbanet.ir import Value, topological
 from numbanet.tensors import tree
 from numbanet.tensors.dispatch import tensor_function
+from numbanet.tensors.flow import gone, gradients_of, hooked, is_watched, reached, results_among
 from numbanet.tensors.gradients import Gradients
-from numbanet.tensors.modes import no_grad
+from numbanet.tensors.modes import set_grad_enabled
 from numbanet.tensors.program import check_versions
 from numbanet.tensors.recorder import leaf_value
 from numbanet.tensors.tensor import Tensor
@@ -24,9 +26,15 @@ from numbanet.tensors.traces import return_to
 _IS_SPENT = attrgetter("is_spent")
 
 
-def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> None:
+def backward(
+    tensor: Tensor,
+    gradient: Tensor | None,
+    retain_graph: bool,
+    create_graph: bool = False,
+    inputs: Sequence[Tensor] | None = None,
+) -> None:
     """See `Tensor.backward`."""
-    _check(tensor, gradient)
+    check(tensor, gradient)
     if tensor.trace is not None and tensor.is_result and tensor.numbers is not None:
         tensor.trace.retire(tensor)
     if not tensor.is_result or tensor.is_spent:
@@ -36,6 +44,17 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
     assert trace is not None
     if trace is not STATE.trace:
         return_to(trace)
+    if inputs is not None or create_graph or is_watched(trace):
+        found = gradients_of(
+            [tensor],
+            [gradient],
+            inputs,
+            retain_graph=retain_graph or create_graph,
+            create_graph=create_graph,
+        )
+        for holder, each in found:
+            _accumulate(holder, each)
+        return
     first = trace.count
     seeds = _seed_slots(trace, gradient)
     key = ("backward", tensor.slot, *_key(gradient), *seeds, *trace.retained, retain_graph)
@@ -48,7 +67,7 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
     holders = [leaves[s] if s in leaves else retained[s] for s in record.targets]
     is_gone = trace.freed and record.freed & trace.freed
     if is_gone or any(map(_IS_SPENT, holders)):
-        raise _gone()
+        raise gone()
     check_versions(trace, record.targets)
     trace.move(record)
     if not retain_graph:
@@ -66,7 +85,8 @@ def backward(tensor: Tensor, gradient: Tensor | None, retain_graph: bool) -> Non
 _sum = tensor_function(ops.add)
 
 
-def _check(tensor: Tensor, gradient: Tensor | None) -> None:
+def check(tensor: Tensor, gradient: Tensor | None) -> None:
+    """Raise GraphError or ShapeError unless ``tensor`` can be differentiated so."""
     if not tensor.requires_grad:
         raise GraphError(
             "backward() of a tensor that requires no gradient and was not computed from one "
@@ -86,27 +106,22 @@ def _check(tensor: Tensor, gradient: Tensor | None) -> None:
         )
 
 
-def _gone() -> GraphError:
-    return GraphError(
-        "this tensor's graph was differentiated before, and is gone",
-        mend="Call backward(retain_graph=True) the first time",
-    )
-
-
 def _reach_leaf(tensor: Tensor, gradient: Tensor | None) -> None:
     """The gradient of a leaf with respect to itself."""
     if tensor.is_spent:
-        raise _gone()
+        raise gone()
     if gradient is None:
         gradient = Tensor.wrap(np.ones(tensor.tensor_type.sizes, tensor.dtype.numpy))
-    _accumulate(tensor, gradient)
+    _accumulate(tensor, hooked(tensor, gradient))
 
 
-def _accumulate(tensor: Tensor, gradient: Tensor) -> None:
+def _accumulate(tensor: Tensor, gradient: Tensor | None) -> None:
+    if gradient is None:
+        return
     if tensor.grad is None:
         tensor.grad = gradient
         return
-    with no_grad():
+    with set_grad_enabled(gradient.requires_grad):
         tensor.grad = _sum(tensor.grad, gradient)
 
 
@@ -129,10 +144,10 @@ def _record(
     leaves = [leaf_value(trace.leaves[each], each) for each in range(first, trace.count)]
     values = [*parent.values(), *leaves]
     loss = values[slot]
-    reached = _reached(loss)
+    there = reached([loss])
     wanted = {each for each, leaf in trace.leaves.items() if leaf.requires_grad}
     wanted |= trace.retained.keys()
-    targets = tuple(each for each in sorted(wanted) if values[each] in reached)
+    targets = tuple(each for each in sorted(wanted) if values[each] in there)
     gradients = differentiate(
         [loss],
         [values[each] for each in targets],
@@ -148,36 +163,9 @@ def _record(
         requires_grad=(False,) * len(gradients),
         random=parent.random,
         targets=targets,
-        freed=frozenset(_results(parent, reached)),
+        freed=results_among(parent, there),
     )
-
-
-def _reached(loss: Value) -> set[Value]:
-    """What gradients of ``loss`` flow to, or through."""
-    reached = {loss}
-    stack = [loss.node]
-    while stack:
-        node = stack.pop()
-        if node.op.name == "stop_gradient":
-            continue
-        for value in node.inputs:
-            if value.dtype.is_floating and value not in reached:
-                reached.add(value)
-                stack.append(value.node)
-    return reached
 
 
 def _slots(values: list[Value], among: set[Value]) -> list[int]:
     return [slot for slot, value in enumerate(values) if value in among]
-
-
-def _results(record: Record, reached: set[Value]) -> list[int]:
-    """Slots of the results with a gradient that the loss was computed from, and its own."""
-    return [
-        slot
-        for each in record.path()
-        for slot, value, needs in zip(
-            each.result_slots, each.results, each.requires_grad, strict=True
-        )
-        if needs and value in reached
-    ]

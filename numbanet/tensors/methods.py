@@ -17,6 +17,7 @@ from numbanet.ir import DType
 from numbanet.tensors import creation, flush, functions, interop, printing
 from numbanet.tensors.functions import arithmetic, conversions, indexing, shapes, sized
 from numbanet.tensors.functions.detaching import detached
+from numbanet.tensors.hooks import register_hook
 from numbanet.tensors.numbers import takes_numbers
 from numbanet.tensors.tensor import Tensor
 
@@ -399,7 +400,7 @@ def _format(self: Tensor, spec: str) -> str:
 _OWN = (
     *(zero_, fill_, copy_, uniform_, normal_, bernoulli_, random_, detach_),
     *(size, dim, numel, element_size, is_floating_point, contiguous, is_contiguous),
-    *(cpu, cuda, new, new_tensor, view_as, where),
+    *(cpu, cuda, new, new_tensor, view_as, where, register_hook),
     *(shapes.clone, shapes.expand, shapes.expand_as, shapes.repeat, shapes.reshape_as),
     *(shapes.view, conversions.to, conversions.type_as),
     *(sized.nonzero, sized.masked_select, sized.unique, sized.bincount),

@@ -44,6 +44,8 @@ class Tensor:
     """What `requires_grad` shows, for those who read it often."""
     gradient: Tensor | Gradients | None = None
     """What `grad` shows."""
+    hooks: dict[int, Any] | None = None
+    """Of a leaf: see `numbanet.tensors.hooks`."""
     trace: Trace | None = None
     """Where ``slot`` is a number of this tensor; see `numbanet.tensors.trace`."""
     slot: int = -1
@@ -306,8 +308,10 @@ class Tensor:
             Of this tensor's shape; ones for a scalar by default.
         retain_graph : bool, optional
             Whether ``backward`` may come this way again; by default not.
-        create_graph, inputs
-            Not supported, except for their defaults.
+        create_graph : bool
+            Whether the gradients have gradients; then the graph is retained, too.
+        inputs : Tensor or sequence of Tensor, optional
+            Which leaves; by default all.
 
         Raises
         ------
@@ -316,11 +320,8 @@ class Tensor:
         """
         from numbanet.tensors.backward import backward
 
-        if create_graph:
-            raise NotImplementedError("create_graph=True: gradients of gradients")
-        if inputs is not None:
-            raise NotImplementedError("inputs of backward(): gradients go to all leaves")
-        backward(self, gradient, bool(retain_graph))
+        wanted = [inputs] if isinstance(inputs, Tensor) else inputs
+        backward(self, gradient, bool(retain_graph), create_graph, wanted)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this result, too."""

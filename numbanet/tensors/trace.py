@@ -27,6 +27,7 @@ from numbanet.tensors.numbers import Place
 from numbanet.tensors.tensor import Tensor
 
 if TYPE_CHECKING:
+    from numbanet.tensors.flow import Edge
     from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import LoadedProgram
     from numbanet.tensors.replay import Guard
@@ -166,6 +167,8 @@ class Trace:
         The slot of the numbers that a variable takes when the trace runs.
     versions : dict of int to int
         The version that a variable had when it became a leaf.
+    edges : list of Edge
+        Results whose gradients somebody else has a say in; see `numbanet.tensors.flow`.
     is_executed : bool
         Whether a program ran, or variables were changed from outside; calls on leaves only
         then start another trace.
@@ -177,6 +180,7 @@ class Trace:
         "__weakref__",
         "changes",
         "count",
+        "edges",
         "freed",
         "gradients",
         "is_executed",
@@ -202,6 +206,7 @@ class Trace:
         self.mutated: dict[Variable, int] = {}
         self.versions: dict[int, int] = {}
         self.retained: dict[int, Tensor] = {}
+        self.edges: list[Edge] = []
         self.freed: frozenset[int] = frozenset()
         self.seed: Tensor | None = None
         self.is_executed = False

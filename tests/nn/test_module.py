@@ -336,10 +336,6 @@ def test_hooks_that_there_are_not() -> None:
     module = Scale()
     with pytest.raises(NotImplementedError, match="always_call"):
         module.register_forward_hook(print, always_call=True)
-    with pytest.raises(NotImplementedError, match="backward"):
-        module.register_full_backward_hook(print)
-    with pytest.raises(NotImplementedError, match="backward"):
-        module.register_full_backward_pre_hook(print)
 
 
 def test_a_hook_reads_an_intermediate_tensor() -> None:
