@@ -11,6 +11,7 @@ from numbanet.kernels.cuda import (
     movement,
     pooling,
     rows,
+    weight_gradient,
 )
 from numbanet.kernels.cuda.registry import LOWERINGS, lowering
 
@@ -26,4 +27,5 @@ __all__ = [
     "movement",
     "pooling",
     "rows",
+    "weight_gradient",
 ]

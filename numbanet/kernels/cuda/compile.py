@@ -17,6 +17,7 @@ import numpy as np
 from numba import types
 
 from numbanet.errors import VerificationError
+from numbanet.kernels.cuda.instructions import expand
 from numbanet.kernels.kernel import Kernel
 
 ComputeCapability = tuple[int, int]
@@ -71,7 +72,7 @@ def compile_kernel(kernel: Kernel, cc: ComputeCapability) -> Cubin:
 
 def compile_to_ptx(kernel: Kernel, cc: ComputeCapability) -> str:
     (ptx,) = _typed(kernel).get_asm_strs(cc=cc)
-    return ptx if isinstance(ptx, str) else ptx.decode()
+    return expand(ptx if isinstance(ptx, str) else ptx.decode(), cc)
 
 
 @functools.lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ from numbanet.kernels.axes import Axis, Turned, axes, turn
 from numbanet.kernels.cuda.indices import divide, quotient, rest
 from numbanet.kernels.cuda.matmul import epilogue_of, load_width
 from numbanet.kernels.cuda.partial import Work, product_calls
-from numbanet.kernels.cuda.product import Epilogue, Matrix, Operand, Product
+from numbanet.kernels.cuda.product import Matrix, Operand, Product
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.cuda.tiling import divide as cut
@@ -39,7 +39,6 @@ from numbanet.kernels.kernel import Call
 from numbanet.ops.convolution import (
     Conv2dAttrs,
     Conv2dTransposeAttrs,
-    Conv2dWeightGradAttrs,
     ConvolutionAttrs,
 )
 
@@ -162,7 +161,7 @@ class Taps:
         return "", f"{self.name}_column{free} + {self.name}_term{k}"
 
 
-def _images(
+def images(
     name: str, x: Value, rows: Axis, columns: Axis, channels: int, *, follows_k: bool
 ) -> Operand:
     """Patches of images, or the images themselves if windows are pixels."""
@@ -181,13 +180,13 @@ def lower_conv2d(node: Node) -> tuple[Call, ...]:
     x, w, *extras = node.inputs
     g = Geometry.of(attrs, x, w, node.output)
     product = Product(
-        a=_images("a", x, g.rows, g.columns, g.channels, follows_k=True),
+        a=images("a", x, g.rows, g.columns, g.channels, follows_k=True),
         b=Matrix("b", str(g.window), "1", width=load_width(w, g.window)),
         rows="rows",
         columns=str(g.outputs),
         terms=str(g.window),
         sizes=("rows",),
-        bases=_bases(g.channels, g.outputs * g.window),
+        bases=bases(g.channels, g.outputs * g.window),
         position=f"row * {g.all_outputs} + batch * {g.outputs} + col",
         column=f"int32(batch * {g.outputs} + col)",
     )
@@ -228,7 +227,7 @@ def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
 
 
 def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Product:
-    a = _images("a", y, rows.axis, columns.axis, g.outputs, follows_k=True)
+    a = images("a", y, rows.axis, columns.axis, g.outputs, follows_k=True)
     taps = rows.axis.taps * columns.axis.taps
     return Product(
         a=a,
@@ -237,7 +236,7 @@ def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Pro
         columns=str(g.channels),
         terms=str(taps * g.outputs),
         sizes=("rows",),
-        bases=_bases(g.outputs, g.outputs * g.window),
+        bases=bases(g.outputs, g.outputs * g.window),
         position=f"{_pixel(g, rows, columns)} * {g.all_channels} + batch * {g.channels} + col",
         column=f"int32(batch * {g.channels} + col)",
     )
@@ -285,39 +284,6 @@ def _shared(calls: Sequence[Call], node: Node, parts: int) -> tuple[Call, ...]:
     )
 
 
-@lowering("conv2d_weight_grad")
-def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
-    attrs = attrs_of(node, Conv2dWeightGradAttrs)
-    x, y = node.inputs
-    g = Geometry.of(attrs, x, node.output, y)
-    y_width = load_width(y, 4 if g.outputs % 4 == 0 and g.all_outputs % 4 == 0 else 1)
-    product = Product(
-        a=Matrix("a", "1", str(g.all_outputs), width=y_width),
-        b=_images("b", x, g.rows, g.columns, g.channels, follows_k=False),
-        rows=str(g.outputs),
-        columns=str(g.window),
-        terms="terms",
-        sizes=("terms",),
-        bases=_bases(g.outputs, g.channels),
-        position=f"int32(batch * {g.outputs} + row) * {g.window} + col",
-        column="col",
-    )
-    terms = y.type.size // max(g.all_outputs, 1)
-    work = Work(
-        a=y,
-        b=x,
-        out=node.output,
-        extras=(),
-        sizes=(terms,),
-        rows=g.outputs,
-        columns=g.window,
-        terms=terms,
-        count=attrs.groups,
-    )
-    plan = choose(g.outputs, g.window, terms, attrs.groups, y.dtype)
-    return product_calls("conv2d_weight_grad", product, work, plan, Epilogue())
-
-
-def _bases(a_step: int, b_step: int) -> tuple[str, ...]:
+def bases(a_step: int, b_step: int) -> tuple[str, ...]:
     """Where the operands of group ``batch`` begin."""
     return (f"a_base = int32(batch * {a_step})", f"b_base = int32(batch * {b_step})")

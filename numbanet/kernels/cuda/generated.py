@@ -10,6 +10,8 @@ from numba import cuda, float32, float64, int32, int64, uint8, uint32, uint64
 
 from numbanet.kernels.cuda import mathematics
 from numbanet.kernels.cuda.intrinsics import (
+    copy4,
+    finish_copies,
     is_aligned,
     load4,
     shuffle_down,
@@ -31,6 +33,8 @@ NAMESPACE: dict[str, Any] = {
     "uint64": uint64,
     "inf": math.inf,
     "nan": math.nan,
+    "copy4": copy4,
+    "finish_copies": finish_copies,
     "is_aligned": is_aligned,
     "load4": load4,
     "shuffle_down": shuffle_down,

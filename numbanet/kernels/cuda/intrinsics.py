@@ -49,6 +49,17 @@ def _simulated_store4(pointer: Any, index: Any, a: Any, b: Any, c: Any, d: Any) 
     pointer[start], pointer[start + 1], pointer[start + 2], pointer[start + 3] = a, b, c, d
 
 
+def _simulated_copy4(shared: Any, at: Any, pointer: Any, index: Any, is_inside: Any) -> None:
+    if int(at) % 4 or (is_inside and int(index) % 4):
+        raise IndexError(f"copy4 of element {index} to {at}: not multiples of 4")
+    for i in range(4):
+        shared[int(at) + i] = pointer[int(index) + i] if is_inside else 0
+
+
+def _simulated_finish_copies() -> None:
+    """They are done at once."""
+
+
 def _simulated_shuffle_down(value: Any, delta: Any) -> Any:
     """All threads of a block call this, as on a GPU all of a warp do."""
     thread: Any = threading.current_thread()
@@ -116,9 +127,57 @@ def _store4(
     return types.void(pointer, index, element, element, element, element), generate
 
 
+def _copy4(
+    typing_context: Any, shared: Any, at: Any, pointer: Any, index: Any, is_inside: Any
+) -> Any:
+    """Four float32 from ``pointer[index]`` on to ``shared[at]`` on, or zeros.
+
+    Both are multiples of four. Nobody may read them before `finish_copies` and a barrier.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        block = array.data.type.pointee.as_pointer(_SHARED)
+        to = builder.gep(builder.addrspacecast(array.data, block), [args[1]])
+        condition = builder.icmp_unsigned("!=", args[4], args[4].type(0))
+        # Where nothing is read, the address is one that could be.
+        start = builder.select(condition, args[3], args[3].type(0))
+        if start.type.width < _WIDE.width:
+            start = builder.zext(start, _WIDE)
+        source = builder.ptrtoint(builder.gep(args[2], [start]), _WIDE)
+        nbytes = builder.select(condition, _WORD(16), _WORD(0))
+        operands = [builder.ptrtoint(to, _WORD), source, nbytes]
+        _instruction(builder, "copy16", operands, "r,l,r")
+        return context.get_dummy_value()
+
+    return types.void(shared, at, pointer, index, is_inside), generate
+
+
+def _finish_copies(typing_context: Any) -> Any:
+    """Wait for what this thread copies; a barrier then lets others read it."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _instruction(builder, "finish_copies", [], "")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _instruction(builder: Any, name: str, operands: list[Any], kinds: str) -> None:
+    """One of `numbanet.kernels.cuda.instructions`, which reads or writes memory."""
+    places = ", ".join(f"${i}" for i in range(len(operands)))
+    type_ = ir.FunctionType(ir.VoidType(), [each.type for each in operands])
+    constraints = ",".join([*filter(None, [kinds]), "~{memory}"])
+    text = f"numbanet.{name} {places};"
+    builder.call(ir.InlineAsm(type_, text, constraints, side_effect=True), operands)
+
+
 ALL_OF_WARP = 0xFFFFFFFF
 
 _WIDE = ir.IntType(64)
+_WORD = ir.IntType(32)
+_SHARED = 3
+"""Number of the address space that shared memory is."""
 _VECTOR = ir.VectorType(ir.FloatType(), 4)
 
 
@@ -139,6 +198,8 @@ if SIMULATED:
     is_aligned = _simulated_is_aligned
     load4 = _simulated_load4
     store4 = _simulated_store4
+    copy4 = _simulated_copy4
+    finish_copies = _simulated_finish_copies
 else:
     from numba.cuda.extending import intrinsic
 
@@ -149,3 +210,5 @@ else:
     is_aligned = intrinsic(_is_aligned)
     load4 = intrinsic(_load4)
     store4 = intrinsic(_store4)
+    copy4 = intrinsic(_copy4)
+    finish_copies = intrinsic(_finish_copies)

@@ -61,7 +61,7 @@ def product_calls(
     if plan.splits == 1:
         return (_product_call(name, product, work, plan, epilogue, work.out),)
     parts = partial_sums(name, product, work, plan)
-    return parts.call, _sum_call(work, plan, epilogue, parts.partials)
+    return parts.call, add_up(work, epilogue, parts)
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,10 @@ def _product_call(
     )
 
 
-def _sum_call(work: Work, plan: Plan, epilogue: Epilogue, partials: Scratch) -> Call:
-    out, real = work.out, str(work.a.dtype)
-    slices = _SLICES if plan.splits > 2 * _SLICES else 1
+def add_up(work: Work, epilogue: Epilogue, parts: PartialSums) -> Call:
+    """The call that adds up partial sums in their order."""
+    out, real, partials = work.out, str(work.a.dtype), parts.partials
+    slices = _SLICES if parts.splits > 2 * _SLICES else 1
     text = "\n".join(_write_sum(epilogue, real, slices)) + "\n"
     arguments: tuple[Argument, ...] = (partials, out, *work.extras)
     columns = out.type.sizes[-1] if out.type.rank else 1
@@ -145,12 +146,12 @@ def _sum_call(work: Work, plan: Plan, epilogue: Epilogue, partials: Scratch) -> 
             signature=(*pointers, "int32", "int32", "int32"),
             threads=_SUM_THREADS,
         ),
-        arguments=(*arguments, out.type.size, columns, plan.splits),
+        arguments=(*arguments, out.type.size, columns, parts.splits),
         tiles=math.ceil(out.type.size / (_SUM_THREADS // slices)),
         writes=(1,),
         in_place=in_place(work.extras, 2, out, 1),
         nbytes=partials.nbytes + out.type.nbytes,
-        flops=plan.splits * out.type.size,
+        flops=parts.splits * out.type.size,
     )
 
 

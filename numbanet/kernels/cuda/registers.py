@@ -67,7 +67,7 @@ def fill_for(tile: Tile) -> Any:
 
         return types.UniTuple(number, tile.size)(number), generate
 
-    return _intrinsic(fill)
+    return as_intrinsic(fill)
 
 
 def accumulate_for(tile: Tile) -> Any:
@@ -79,18 +79,18 @@ def accumulate_for(tile: Tile) -> Any:
     def accumulate(_: Any, sums: Any, shared: Any, a_at: Any, b_at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             totals = [builder.extract_value(args[0], i) for i in range(tile.size)]
-            data = _data(context, builder, signature.args[1], args[1])
+            data = data_of(context, builder, signature.args[1], args[1])
             a, b = builder.gep(data, [args[2]]), builder.gep(data, [args[3]])
             for k in range(tile.tiling.unroll):
-                left = list(_load(builder, a, k * tile.a_stride, tile.rows))
-                right = list(_load(builder, b, k * tile.b_stride, tile.columns))
+                left = list(load_quads(builder, a, k * tile.a_stride, tile.rows))
+                right = list(load_quads(builder, b, k * tile.b_stride, tile.columns))
                 for i, (x, y) in enumerate(product(left, right)):
                     totals[i] = builder.fma(x, y, totals[i])
             return context.make_tuple(builder, signature.return_type, totals)
 
         return sums(sums, shared, a_at, b_at), generate
 
-    return _intrinsic(accumulate)
+    return as_intrinsic(accumulate)
 
 
 def share_for(tile: Tile, first: int, count: int) -> Any:
@@ -102,7 +102,7 @@ def share_for(tile: Tile, first: int, count: int) -> Any:
 
     def share(_: Any, sums: Any, shared: Any, at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = _data(context, builder, signature.args[1], args[1])
+            data = data_of(context, builder, signature.args[1], args[1])
             start = builder.gep(data, [args[2]])
             for i in range(count):
                 places = [i * width + column for column in columns]
@@ -113,7 +113,7 @@ def share_for(tile: Tile, first: int, count: int) -> Any:
 
         return types.void(sums, shared, at), generate
 
-    return _intrinsic(share)
+    return as_intrinsic(share)
 
 
 def _simulated_accumulate(tile: Tile) -> Callable[..., Any]:
@@ -138,13 +138,13 @@ def _simulated_share(tile: Tile, first: int, count: int) -> Callable[..., Any]:
     return share
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
+def as_intrinsic(function: Callable[..., Any]) -> Any:
     from numba.cuda.extending import intrinsic
 
     return intrinsic(function)
 
 
-def _data(context: Any, builder: Any, type_: Any, array: Any) -> Any:
+def data_of(context: Any, builder: Any, type_: Any, array: Any) -> Any:
     return context.make_array(type_)(context, builder, array).data
 
 
@@ -153,7 +153,7 @@ def _quads(places: list[Any]) -> Iterator[list[Any]]:
         yield places[i : i + QUAD]
 
 
-def _load(builder: Any, start: Any, offset: int, places: list[int]) -> Iterator[Any]:
+def load_quads(builder: Any, start: Any, offset: int, places: list[int]) -> Iterator[Any]:
     """The numbers at these places, quad by quad."""
     for quad in _quads(places):
         vector = builder.load(_vector(builder, start, offset + quad[0], len(quad)))

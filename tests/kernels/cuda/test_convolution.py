@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numbanet.kernels.cuda import convolution
+from numbanet.kernels.cuda import convolution, weight_gradient
 from numbanet.kernels.cuda.product import Matrix
 from numbanet.kernels.cuda.tiling import divide, tilings
 from numbanet.ops.convolution import (
@@ -65,7 +65,7 @@ def test_pixels_need_no_gathering():
     node = node_of(CONV2D, Conv2dAttrs(), arrays)
     x, w = node.inputs
     g = convolution.Geometry.of(Conv2dAttrs(), x, w, node.output)
-    operand = convolution._images("a", x, g.rows, g.columns, g.channels, follows_k=True)
+    operand = convolution.images("a", x, g.rows, g.columns, g.channels, follows_k=True)
     assert isinstance(operand, Matrix)
 
 
@@ -88,7 +88,7 @@ def test_splits_the_pixels_of_weight_gradients(monkeypatch):
     def split(rows, columns, terms, count, dtype):
         return divide(tilings(dtype)[0], 3, terms)
 
-    monkeypatch.setattr(convolution, "choose", split)
+    monkeypatch.setattr(weight_gradient, "choose", split)
     attrs = Conv2dWeightGradAttrs(groups=2, kernel=(2, 2))
     arrays = (normal(2, 4, 4, 4), normal(2, 3, 3, 6, seed=1))
     assert len(calls_of(node_of(CONV2D_WEIGHT_GRAD, attrs, arrays))) == 2

@@ -6,6 +6,7 @@ import pytest
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.compile import compile_kernel
 from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.instructions import INSTRUCTIONS
 from numbanet.kernels.cuda.simulate import launch
 from numbanet.kernels.kernel import Kernel
 
@@ -50,3 +51,33 @@ def test_shuffles_are_the_machine_s(dtype):
     words = np.dtype(dtype).itemsize // 4
     assert cubin.ptx.count("shfl.sync.down.b32") == words
     assert cubin.shared_bytes == cubin.spill_bytes == 0
+
+
+COPY = """
+def kernel(x, y):
+    shared = cuda.shared.array(16, float32, ALIGNMENT)
+    i = thread_index()
+    copy4(shared, uint64(12 - i * 4), x, int32(i * 4), i != 2)
+    finish_copies()
+    cuda.syncthreads()
+    for j in range(4):
+        y[4 * i + j] = shared[4 * i + j]
+"""
+COPYING = Kernel("copying", make_generated, (COPY,), ("float32*", "float32*"), 4)
+
+
+@pytest.mark.simulator
+def test_copies_to_shared_memory_are_quads_or_zeros():
+    x = np.arange(16, dtype=np.float32)
+    y = np.full_like(x, np.nan)
+    launch(COPYING, [x, y], 1)
+    np.testing.assert_array_equal(y, [*x[12:], *[0] * 4, *x[4:8], *x[:4]])
+
+
+@pytest.mark.parametrize("cc", [(7, 5), (8, 0), (12, 0)])
+def test_copies_do_not_wait_where_the_gpu_can_do_without(assert_clean, cc):
+    assert_clean(COPYING)
+    ptx = compile_kernel(COPYING, cc).ptx
+    assert ("cp.async.cg.shared.global" in ptx) == (cc >= (8, 0))
+    assert ("cp.async.wait_all" in ptx) == (cc >= (8, 0))
+    assert not any(f"numbanet.{name}" in ptx for name in INSTRUCTIONS)
