@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,12 @@ _BLOCK = (9, 8)
 _PACKED_FROM = ((4096, 96), (2048, 192), (1, 640))
 """Rows of a result from which on the right operand is packed, where the length of its own rows
 in bytes is a multiple of the first number."""
+
+_PARTS = 4
+_PART_BYTES = 32 * 1024
+_STEPS_A_ROW = 8
+"""A sum is cut into so many parts, of at least so much of the right operand, where it has that
+many times as many steps as the product has rows."""
 
 _TILES = 16
 _TILE_FLOPS = 80_000
@@ -128,11 +134,32 @@ class _Product:
     ) -> None:
         self.dtype = a.dtype
         self.rows, self.columns, self.depth, self.batch = rows, columns, depth, batch
-        self.tile = register_tile(a.dtype, columns)
+        self.tile = register_tile(a.dtype, columns, (1,) if rows == 1 else ())
         self.packing: list[Call] = []
         self.nbytes = a.type.nbytes + b.type.nbytes
         self.a, self.a_is_rows = self._left(a, attrs.transpose_a)
         self.b = self._right(b, attrs.transpose_b)
+        self.total, self.parts = depth * math.prod(batch.counts), 1
+        if not (batch.counts or self.packing or attrs.transpose_a):
+            self._cut_sums()
+
+    def _cut_sums(self) -> None:
+        """Make parts of the sums products of their own, where few rows meet large weights.
+
+        A part reads a few rows of the right operand, one after the other. Where that holds
+        weights, they are the rows that the same thread wrote when they were updated, for a
+        weight's gradient is cut into rows, too. Columns would come from all threads' caches.
+        """
+        nbytes = self.depth * self.columns * self.dtype.itemsize
+        parts = min(_PARTS, nbytes // _PART_BYTES)
+        if parts < 2 or self.depth < _STEPS_A_ROW * self.rows:
+            return
+        self.depth = -(-self.total // parts)
+        self.parts = -(-self.total // self.depth)
+        self.a, self.b = (
+            replace(each, matrix=self.depth * each.step) for each in (self.a, self.b)
+        )
+        self.batch = Batch((self.parts,), ((1, 1),))
 
     def _left(self, a: Value, is_transposed: bool) -> tuple[Operand, bool]:
         """The left operand, and whether its summed index runs through adjacent numbers."""
@@ -183,6 +210,11 @@ class _Product:
 
     def calls(self, epilogue: Epilogue, flops: int) -> tuple[Call, ...]:
         """Packing, then the product: one call for each index of batch axes beyond two."""
+        if self.parts > 1:
+            partials = epilogue.in_parts(self.parts)
+            product = self._call(partials, (), flops, self.nbytes + partials.nbytes)
+            rest = epilogue.call(self.rows, self.columns, partials.arguments[0], self.parts)
+            return product, *rest
         outer = self.batch.counts[:-2]
         share = max(math.prod(outer), 1)
         products = [
@@ -204,6 +236,7 @@ class _Product:
             "rows": self.rows,
             "columns": self.columns,
             "depth": self.depth,
+            "total": self.total,
             "height": height,
             "width": width,
             "inner_batch": counts[1],
@@ -266,12 +299,16 @@ class _Product:
 
 
 def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[..., None]:
-    """The kernel that ``text`` says, for a register tile and an order of the left operand."""
+    """The kernel that ``text`` says, for a register tile and an order of the left operand.
+
+    Of ``total`` steps of the sum, ``depth`` are one matrix's. Products with a single row read
+    the right operand as fast as it comes, without being told what is next.
+    """
     from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_tile import tile_product
 
-    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_ahead=True)
+    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_ahead=tile.rows > 1)
     heights, most_rows, most_columns = tile.heights, tile.rows, tile.columns
 
     @inline
@@ -297,7 +334,8 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
 
     @inline
     def block(
-        tile, part, sums, a, b, rows, columns, depth, height, width, inner_batch, sums_start,
+        tile, part, sums, a, b, rows, columns, depth, total, height, width, inner_batch,
+        sums_start,
         a_start, a_outer, a_inner, a_panel, a_lane, a_step,
         b_start, b_outer, b_inner, b_panel, b_lane, b_step,
     ):  # fmt: skip
@@ -314,6 +352,7 @@ def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[...,
         a = offset(a, a_start + outer * a_outer + inner * a_inner)
         b = offset(b, b_start + outer * b_outer + inner * b_inner)
         start = sums_start + matrix * rows * columns
+        depth = min(depth, total - matrix * depth)
         for k in range(0, depth, _DEPTH):
             steps = min(_DEPTH, depth - k)
             for j in range(left, right):

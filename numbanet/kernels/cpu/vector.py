@@ -9,6 +9,9 @@ import llvmlite.binding as llvm
 
 from numbanet.ir.types import DType
 
+SUMS_UNDER_WAY = 8
+"""Multiply-adds that take as long as one: a block of fewer is not faster."""
+
 
 @dataclass(frozen=True)
 class RegisterTile:
@@ -60,9 +63,10 @@ def register_tile(dtype: DType, columns: int, heights: tuple[int, ...] = ()) -> 
     The largest block keeps the multipliers busy and spills nothing: enough sums are under way
     to hide the latency of a multiply-add, a register is left for each vector of the right
     operand and one for the left operand's number. ``heights`` replaces the usual choice of
-    heights; code for each one costs compile time.
+    heights; code for each one costs compile time. Blocks of few rows are wider.
     """
     usual, vectors = _largest_block()
+    vectors = max(vectors, -(-SUMS_UNDER_WAY // max((heights or usual)[0], 1)))
     lanes = vector_bytes() // dtype.itemsize
     whole, rest = divmod(columns, vectors * lanes)
     widths = [2 * vectors] if whole else []

@@ -15,7 +15,13 @@ from numbanet.ir.op import attrs_of
 from numbanet.kernels.axes import axes
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.cpu.strips import Strips
-from numbanet.kernels.cpu.vector import RegisterTile, even_heights, register_tile, vector_bytes
+from numbanet.kernels.cpu.vector import (
+    SUMS_UNDER_WAY,
+    RegisterTile,
+    even_heights,
+    register_tile,
+    vector_bytes,
+)
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 from numbanet.ops.convolution import Conv2dWeightGradAttrs
 
@@ -28,9 +34,6 @@ _PARTIAL_BYTES = 1024 * 1024
 
 _SUM_ELEMENTS = 4096
 """Of a tile of the call that adds up partial sums."""
-
-_SUMS_UNDER_WAY = 8
-"""Multiply-adds that take as long as one: a register tile of fewer is not faster."""
 
 
 @lowering("conv2d_weight_grad")
@@ -112,7 +115,7 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
 def _cost(rows: int, columns: int, itemsize: int) -> int:
     """Of a step of the sum, in multiply-adds of a vector."""
     vectors = -(-columns * itemsize // vector_bytes())
-    return max(rows * vectors, _SUMS_UNDER_WAY)
+    return max(rows * vectors, SUMS_UNDER_WAY)
 
 
 def _sum_call(

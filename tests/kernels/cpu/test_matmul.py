@@ -58,8 +58,8 @@ def test_large_products_are_packed_and_summed_in_parts(transposes):
     ("transposed", "sizes", "packing"),
     [
         (False, (17, 1024, 260), ["pack_transposing"]),
-        (False, (17, 1024, 40), []),
-        (False, (17, 1000, 260), []),
+        (False, (170, 1024, 40), []),
+        (False, (170, 1000, 60), []),
         (True, (1024, 70, 64), ["pack"]),
         (True, (1000, 70, 64), []),
     ],
@@ -68,8 +68,30 @@ def test_left_operands_are_packed_where_they_lie_badly(transposed, sizes, packin
     arrays = operands(np.random.default_rng(2), *sizes, transposed)
     node = product(arrays, MatmulAttrs(transposed))
     names = [call.kernel.name for call in LOWERINGS["matmul"](node)]
-    right = ["pack"] * (sizes[0] >= 96)
+    right = ["pack"] * (sizes[0] >= 640)
     assert names == [*packing, *right, "matmul"]
+    check(node, arrays)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [((1, 784, 128), 4), ((33, 401, 60), 2), ((5, 603, 31), 2), ((5, 130, 64), 1)],
+)
+def test_sums_of_few_rows_are_cut_into_parts(sizes, parts):
+    arrays = [*operands(np.random.default_rng(10), *sizes), np.float32([0.5])]
+    expression = epilogue(2, step("add", 0, 1), step("tanh", 2))
+    node = product(arrays, MatmulAttrs(epilogue=expression))
+    calls = LOWERINGS["matmul"](node)
+    names = [call.kernel.name for call in calls]
+    assert names == ["matmul", "add_partials"][: 1 + (parts > 1)]
+    assert calls[-1].kernel.parameters[-1].count("load(partials") == parts * (parts > 1)
+    check(node, arrays)
+
+
+def test_parts_of_sums_without_an_epilogue():
+    arrays = operands(np.random.default_rng(11), 2, 1025, 33)
+    node = product(arrays)
+    assert [call.kernel.name for call in LOWERINGS["matmul"](node)][-1] == "add_partials"
     check(node, arrays)
 
 
