@@ -64,6 +64,10 @@ class GraphError(NumbanetError, ValueError):
     """A graph that is disconnected, cyclic, or cannot be differentiated."""
 
 
+class CallError(NumbanetError, AttributeError):
+    """A layer asked for what its one call has, that has none, or several."""
+
+
 class VerificationError(NumbanetError, AssertionError):
     """A graph, schedule or plan that breaks an invariant: a bug of numbanet itself."""
 

@@ -12,7 +12,8 @@ from numbanet import nn
 from numbanet.errors import ArgumentError
 from numbanet.io.encoding import Encoder
 from numbanet.ir import Value
-from numbanet.layers.module import Call, Module
+from numbanet.layers.calls import Call
+from numbanet.layers.module import Module
 from numbanet.models.functional import Step, Topology
 from numbanet.models.model import Model
 from numbanet.models.sequential import Sequential

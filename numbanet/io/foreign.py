@@ -17,7 +17,8 @@ from numbanet.io.report import Report, Taken
 from numbanet.io.tensors import as_array, load_tensors
 from numbanet.io.weights import check, misfit, take
 from numbanet.ir import Variable
-from numbanet.layers.module import Module, walk
+from numbanet.layers.module import Module
+from numbanet.layers.ownership import walk
 from numbanet.models.model import Model
 
 _UNDECLARED = "is not in a state dict: compare it with the model that was trained"

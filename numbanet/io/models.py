@@ -17,7 +17,7 @@ from numbanet.io.encoding import CONSTANT, Decoder
 from numbanet.io.rebuild import rebuild
 from numbanet.io.tensors import count, read, save_tensors
 from numbanet.io.weights import RESERVED, take, weights_of
-from numbanet.layers.module import walk
+from numbanet.layers.ownership import walk
 from numbanet.models.model import Model
 
 KEY = "numbanet"

@@ -10,8 +10,10 @@ from numbanet import constraints, initializers, regularizers
 from numbanet.constraints import ConstraintLike
 from numbanet.initializers import Fans, InitializerLike, fans_of
 from numbanet.ir import DType, Value, Variable
+from numbanet.layers.calls import only_inputs, only_outputs
 from numbanet.layers.masks import mask_of, with_mask
-from numbanet.layers.module import Constraint, Module, Regularizer
+from numbanet.layers.module import Module
+from numbanet.layers.ownership import Constraint, Regularizer
 from numbanet.layers.penalties import current_penalties
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.casts import cast
@@ -102,6 +104,32 @@ class Layer(Module):
         """``x``, where it holds integers converted to the layer's dtype."""
         return x if x.dtype.is_floating else cast(x, self.dtype or DType.FLOAT32)
 
+    @property
+    def input(self) -> Any:
+        """What the layer was called on, in a list if that was several values.
+
+        Raises
+        ------
+        CallError
+            Unless the layer was called once, in a model or by itself.
+        """
+        return _one_or_all(only_inputs(self))
+
+    @property
+    def output(self) -> Any:
+        """What the layer returned when it was called, in a list if that was several values.
+
+        Raises
+        ------
+        CallError
+            Unless the layer was called once, in a model or by itself.
+
+        Examples
+        --------
+        >>> features = Model(model.input, model.get_layer("pool").output)
+        """
+        return _one_or_all(only_outputs(self))
+
     def add_weight(
         self,
         shape: Sequence[int] = (),
@@ -180,3 +208,7 @@ class Layer(Module):
             regularizer=options.regularizer,
             constraint=options.constraint,
         )
+
+
+def _one_or_all(values: list[Value]) -> Any:
+    return values[0] if len(values) == 1 else values

@@ -14,7 +14,7 @@ from numbanet.arrays.ids import check_ids
 from numbanet.arrays.weights import class_weights, sample_weights
 from numbanet.errors import ArgumentError
 from numbanet.layers.embedding import Embedding
-from numbanet.layers.module import unbuilt_on_error, walk
+from numbanet.layers.ownership import unbuilt_on_error, walk
 from numbanet.layers.structure import map_leaves
 from numbanet.models.compiled import Compiled
 from numbanet.models.data import ArraySource, DataSet, Source, StreamSource, is_stream, unpacked

@@ -8,7 +8,8 @@ from typing import Any
 
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import Node, Value
-from numbanet.layers.module import Call, Module, origin_of
+from numbanet.layers.calls import Call, origin_of
+from numbanet.layers.module import Module
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.names import leaf_paths, name_leaves, unique_names
 from numbanet.ops.leaf import INPUT, VARIABLE, InputAttrs

@@ -18,7 +18,7 @@ from numbanet import ops
 from numbanet.autodiff import differentiate
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, Graph, TensorType, Update, Value, Variable
-from numbanet.layers.module import Constraint, Regularizer
+from numbanet.layers.ownership import Constraint, Regularizer
 from numbanet.layers.penalties import penalties
 from numbanet.layers.phase import phase
 from numbanet.models.objective import Batch, Objective

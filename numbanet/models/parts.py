@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
 from numbanet.ir import scope
-from numbanet.layers.module import Call, Module, walk
+from numbanet.layers.calls import Call
+from numbanet.layers.module import Module
+from numbanet.layers.ownership import walk
 from numbanet.layers.structure import map_leaves
 from numbanet.models.functional import Step, Topology, trace
 
@@ -39,7 +41,7 @@ def between(model: Structured, names: slice) -> Any:
     if names.step is not None:
         raise ArgumentError("a part of a model has no step", got=repr(names.step))
     topology = model.traced()
-    inputs, outputs = _ends(model, topology)
+    inputs, outputs = ends(model)
     if names.start is not None:
         first = list(dict.fromkeys(_calls(model, topology, names.start)[0].inputs))
         inputs = first if len(first) > 1 else first[0]
@@ -55,14 +57,14 @@ def tap(model: Structured, names: tuple[str, ...]) -> Any:
     topology = model.traced()
     found = {name: _tapped(model, topology, name) for name in names}
     outputs = found if len(names) > 1 else next(iter(found.values()))
-    inputs, _ = _ends(model, topology)
+    inputs, _ = ends(model)
     known = {path: layer for path, layer in walk(model) if path}
     return _part(inputs, outputs, known)
 
 
-def _ends(model: Structured, topology: Topology) -> tuple[Any, Any]:
+def ends(model: Structured) -> tuple[Any, Any]:
     """Inputs and outputs as values, nested as the model has them."""
-    signature = model.signature
+    signature, topology = model.signature, model.traced()
     return (
         map_leaves(lambda name: topology.inputs[name], signature.input_structure),
         map_leaves(lambda name: topology.outputs[name], signature.structure),

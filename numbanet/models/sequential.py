@@ -8,7 +8,9 @@ from typing import Any
 from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import TensorType, Value
-from numbanet.layers.module import Module, walk
+from numbanet.layers.calls import Call, note_only
+from numbanet.layers.module import Module
+from numbanet.layers.ownership import walk
 from numbanet.models.model import Model
 from numbanet.models.names import free_name
 
@@ -159,6 +161,13 @@ class Sequential(Model):
         if is_late:
             raise ArgumentError("Input comes first in a Sequential")
         self._input = value.type
+
+    def settle(self, types: Mapping[str, TensorType], structure: Any = None) -> None:
+        """As of every model; each layer is called once by that."""
+        super().settle(types, structure)
+        for step in self.traced().steps:
+            if isinstance(step.source, Call):
+                note_only(self, step.source, [value for _, value in step.outputs])
 
     def start(self, type_: TensorType) -> None:
         """Begin with an input of this type, as with an `Input` of it."""

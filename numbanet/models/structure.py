@@ -9,7 +9,8 @@ from typing import Any
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
 from numbanet.ir.types import Shape
-from numbanet.layers.module import Module, unbuilt_on_error, walk
+from numbanet.layers.module import Module
+from numbanet.layers.ownership import unbuilt_on_error, walk
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models import parts
 from numbanet.models.functional import Topology, trace
@@ -23,7 +24,8 @@ class Structured(Module):
 
     _topology: Topology | None = None
     _signature: Signature | None = None
-    _trace: tuple[Signature, Topology] | None = None
+    _settled: tuple[dict[str, Value], dict[str, Value]] | None = None
+    _trace: Topology | None = None
     _known: Mapping[str, Module] = MappingProxyType({})
     _trainer: Any = None
     _predictor: Any = None
@@ -151,11 +153,24 @@ class Structured(Module):
             If no data has shown yet what the inputs are.
         """
         if self._signature is None:
-            raise ArgumentError(
-                f"{self.label} does not know its inputs yet",
-                mend="Start it with Input(shape), or call fit() or predict() on data first",
-            )
+            raise self._unknown_inputs()
         return self._signature
+
+    def _unknown_inputs(self) -> ArgumentError:
+        return ArgumentError(
+            f"{self.label} does not know its inputs yet",
+            mend="Start it with Input(shape), or call fit() or predict() on data first",
+        )
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input; of several, nested as they are."""
+        return parts.ends(self)[0]
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output; of several, nested as they are."""
+        return parts.ends(self)[1]
 
     @property
     def inputs(self) -> list[Value]:
@@ -188,19 +203,14 @@ class Structured(Module):
         return _shapes(self.signature.structure, self.signature.outputs)
 
     def traced(self) -> Topology:
-        """The steps from inputs to outputs, recorded for the purpose if the model has none."""
+        """The steps from inputs to outputs, as they were first recorded."""
         if self._topology is not None:
             return self._topology
-        signature = self.signature
-        # Recorded once, so that inputs and outputs of two questions belong together.
-        if self._trace is None or self._trace[0] is not signature:
-            inputs = _values(signature.inputs)
-            args, kwargs = self._arranged(inputs, signature.input_structure)
-            outputs = dict(
-                zip(signature.outputs, flatten(self.record(*args, **kwargs)), strict=True)
-            )
-            self._trace = signature, trace(inputs, outputs, self.submodules())
-        return self._trace[1]
+        if self._signature is None or self._settled is None:
+            raise self._unknown_inputs()
+        if self._trace is None:
+            self._trace = trace(*self._settled, self.submodules())
+        return self._trace
 
     # Recording.
 
@@ -257,6 +267,8 @@ class Structured(Module):
             args, kwargs = self._arranged(inputs, structure)
             outputs = self.record(*args, **kwargs)
             self._signature = make_signature(inputs, outputs, input_structure=structure)
+            named_outputs = zip(self._signature.outputs, flatten(outputs), strict=True)
+            self._settled, self._trace = (inputs, dict(named_outputs)), None
 
 
 def _values(types: Mapping[str, TensorType]) -> dict[str, Value]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from numbanet.errors import ArgumentError, MemberError
 from numbanet.ir import Variable
 from numbanet.layers import module as base
+from numbanet.layers.ownership import Owner
 from numbanet.nn.members import KINDS, Hideable, Members, Names, kind_of
 from numbanet.nn.parameter import Buffer, Parameter, show
 from numbanet.nn.watch import Watch
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 
 Self = TypeVar("Self", bound="Holder")
 
-_MACHINERY = {
-    name
-    for name in vars(base.Module)
-    if name[0] != "_" and name not in ("forward", "trainable")
-}
+_BASE = {**vars(Owner), **vars(base.Module)}
+_MACHINERY = {name for name in _BASE if name[0] != "_" and name not in ("forward", "trainable")}
 """Names of the base class that a member may have: PyTorch's modules do not know them."""
 
 
@@ -299,7 +297,7 @@ class Holder(base.Module):
 
 
 for _name in _MACHINERY:
-    _member_of_base = vars(base.Module)[_name]
+    _member_of_base = _BASE[_name]
     if isinstance(_member_of_base, property):
         setattr(Holder, _name, Hideable(_member_of_base))
 

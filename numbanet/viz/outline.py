@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from numbanet.errors import GraphError, NumbanetError
 from numbanet.ir import Node, Value, scope
+from numbanet.layers.calls import Call
 from numbanet.layers.layer import Layer
-from numbanet.layers.module import Call, Module
+from numbanet.layers.module import Module
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.functional import Step, Topology, subject, trace
 from numbanet.ops.leaf import input_value

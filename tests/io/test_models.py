@@ -36,7 +36,7 @@ from numbanet.layers import (
     Module,
     ReLU,
 )
-from numbanet.layers.module import walk
+from numbanet.layers.ownership import walk
 from numbanet.ops import variable_value
 from numbanet.passes.inference import inference
 from numbanet.testing import evaluate

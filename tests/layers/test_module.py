@@ -11,7 +11,8 @@ import pytest
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import Value
 from numbanet.layers import Dense, Input, Module
-from numbanet.layers.module import origin_of, snake_case, walk
+from numbanet.layers.calls import origin_of
+from numbanet.layers.ownership import snake_case, walk
 
 
 class Block(Module):
