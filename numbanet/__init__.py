@@ -27,7 +27,7 @@ from numbanet import (
 from numbanet.configuration import register
 from numbanet.data import Generator
 from numbanet.initializers import set_seed
-from numbanet.io import load, load_tensors, save_tensors
+from numbanet.io import load, load_tensors, save, save_tensors
 from numbanet.layers import Input, Module
 from numbanet.models import (
     Callback,
@@ -73,6 +73,7 @@ __all__ = [
     "plot_model",
     "register",
     "regularizers",
+    "save",
     "save_tensors",
     "set_seed",
     "tensors",

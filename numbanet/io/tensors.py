@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -69,6 +69,14 @@ def save_tensors(
         If writing fails; then the old file is still there.
     """
     check_ending(path)
+    with replacing(path, overwrite=overwrite) as file:
+        write(tensors, file, metadata)
+
+
+def write(
+    tensors: Mapping[str, Any], file: BinaryIO, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors into an open file; nothing is written if one of them cannot be."""
     arrays = {name: as_array(tensor, name) for name, tensor in tensors.items()}
     # Large elements first, so that each array lies on a multiple of its element size.
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
@@ -83,11 +91,10 @@ def save_tensors(
         }
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    with replacing(path, overwrite=overwrite) as file:
-        file.write(len(text).to_bytes(8, "little"))
-        file.write(text)
-        for name in order:
-            file.write(arrays[name].tobytes())
+    file.write(len(text).to_bytes(8, "little"))
+    file.write(text)
+    for name in order:
+        file.write(arrays[name].tobytes())
 
 
 def check_ending(path: PathLike) -> None:
