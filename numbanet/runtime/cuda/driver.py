@@ -1,4 +1,4 @@
-"""What a CUDA device needs from below: memory, launches and graphs, all on one stream.
+"""What a CUDA device needs from below: memory, launches and graphs, on one stream.
 
 Two drivers offer it: `RealDriver`, NVIDIA's, and `SimulatorDriver`, in host memory.
 """
@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,23 @@ import numpy as np
 from numbanet.errors import DeviceError
 from numbanet.kernels.kernel import Kernel
 
-Launcher = Callable[[], None]
-"""Puts work on the stream that was packed before: a launch, or a whole graph of them."""
+Launcher = Callable[[int], None]
+"""Puts a launch that was packed before on the stream of a lane; lane 0's is the main one."""
+
+Graph = Callable[[], None]
+"""Puts a whole graph of launches on the main stream."""
 
 Mark = Any
 """A point in the stream's work, see `Driver.mark`."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A launch, its lane, and which launches of other lanes it waits for, by their numbers."""
+
+    launcher: Launcher
+    lane: int = 0
+    after: tuple[int, ...] = ()
 
 
 class Driver(ABC):
@@ -140,8 +153,8 @@ class Driver(ABC):
         """Load ``kernel``, and pack one launch of it."""
 
     @abstractmethod
-    def capture(self, launchers: Sequence[Launcher]) -> Launcher:
-        """One graph of all the launches, in order."""
+    def capture(self, step: Sequence[Packed], times: int = 1) -> Graph:
+        """One graph of so many steps, one after the other; lanes run side by side."""
 
     @abstractmethod
     def mark(self, mark: Mark | None = None) -> Mark:
@@ -164,12 +177,12 @@ class Driver(ABC):
         """The number of the GPU whose memory is at ``address``; None if it is none's."""
 
     def time(self, launchers: Sequence[Launcher]) -> list[float]:
-        """Put the work on the stream, piece by piece; the seconds that each took."""
+        """Put the launches on the main stream, one by one; the seconds that each took."""
         seconds = []
         for launcher in launchers:
             self.synchronise()
             start = time.perf_counter()
-            launcher()
+            launcher(0)
             self.synchronise()
             seconds.append(time.perf_counter() - start)
         return seconds

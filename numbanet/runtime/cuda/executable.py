@@ -11,7 +11,7 @@ import numpy as np
 from numbanet.errors import ArgumentError, DeviceError
 from numbanet.plan.program import Address, Buffer, Launch, Program
 from numbanet.runtime.cuda.arrays import DeviceArray
-from numbanet.runtime.cuda.driver import Launcher
+from numbanet.runtime.cuda.driver import Packed
 from numbanet.runtime.cuda.inputs import Input
 from numbanet.runtime.cuda.memory import Arena, Block
 from numbanet.runtime.cuda.replay import Replay
@@ -56,8 +56,7 @@ class CudaExecutable(Executable):
         self._inputs = {
             name: Input(self._driver, name, buffer) for name, buffer in program.inputs.items()
         }
-        self._launches = [launch for launch in program.launches if launch.tiles]
-        for launch in self._launches:
+        for launch in program.launches:
             self._driver.load(launch.kernel)
         self._replays: OrderedDict[tuple[int, ...], Replay] = OrderedDict()
         self._is_warm = False
@@ -76,7 +75,7 @@ class CudaExecutable(Executable):
         with self._driver:
             replay = self._ready()
             if steps and not self._is_warm:
-                self._warm_up(replay.launchers)
+                self._warm_up(replay.step)
                 steps -= 1
             replay.run(steps)
             for each in self._inputs.values():
@@ -84,7 +83,7 @@ class CudaExecutable(Executable):
 
     def time_launches(self) -> list[float]:
         with self._driver:
-            return self._driver.time(self._ready().launchers)
+            return self._driver.time([each.launcher for each in self._ready().step])
 
     def output(self, name: str) -> np.ndarray:
         array = self._output_array(name)
@@ -123,10 +122,10 @@ class CudaExecutable(Executable):
         self._replays.move_to_end(key)
         return self._replays[key]
 
-    def _warm_up(self, launchers: Sequence[Launcher]) -> None:
-        for launcher, launch in zip(launchers, self._launches, strict=True):
+    def _warm_up(self, step: Sequence[Packed]) -> None:
+        for packed, launch in zip(step, self.program.launches, strict=True):
             try:
-                launcher()
+                packed.launcher(0)
                 self._driver.synchronise()
             except DeviceError as error:
                 raise DeviceError(
@@ -136,19 +135,20 @@ class CudaExecutable(Executable):
                 ) from error
         self._is_warm = True
 
-    def _prepare_all(self, arena: int) -> list[Launcher]:
+    def _prepare_all(self, arena: int) -> list[Packed]:
         at = dict(self._addresses)
         for name, buffer in self.program.inputs.items():
             at[buffer] = self._inputs[name].address or 0
         at |= {buffer: arena for buffer in self.program.buffers if buffer.kind == "arena"}
-        return [self._prepare(launch, at) for launch in self._launches]
+        return [self._prepare(launch, at) for launch in self.program.launches]
 
-    def _prepare(self, launch: Launch, at: Mapping[Buffer, int]) -> Launcher:
+    def _prepare(self, launch: Launch, at: Mapping[Buffer, int]) -> Packed:
         arguments = [
             at[argument.buffer] + argument.offset if isinstance(argument, Address) else argument
             for argument in launch.arguments
         ]
-        return self._driver.prepare(launch.kernel, arguments, launch.tiles)
+        launcher = self._driver.prepare(launch.kernel, arguments, launch.tiles)
+        return Packed(launcher, launch.lane, launch.after)
 
 
 def _require(buffers: Mapping[str, Buffer], kind: str, name: str) -> Buffer:

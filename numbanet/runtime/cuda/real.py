@@ -20,7 +20,8 @@ from numbanet.errors import DeviceError, OutOfMemoryError
 from numbanet.kernels.cuda.cache import cached_cubin
 from numbanet.kernels.cuda.compile import OLDEST
 from numbanet.kernels.kernel import Kernel
-from numbanet.runtime.cuda.driver import Driver, Launcher, Mark
+from numbanet.runtime.cuda.driver import Driver, Graph, Launcher, Mark, Packed
+from numbanet.runtime.cuda.lanes import LaneStreams
 from numbanet.runtime.cuda.staging import CopyStream
 
 _PARAMETERS: dict[str, Any] = {
@@ -61,7 +62,7 @@ _FATAL = frozenset(
 
 
 class RealDriver(Driver):
-    """A GPU, its primary context, a stream of its own, and one more for uploads.
+    """A GPU, its primary context, a stream of its own, and more for uploads and for lanes.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ class RealDriver(Driver):
             self._main = self._check(self._api.cuStreamCreate(flags.value))
             self.stream = int(self._main)
             self._copies = CopyStream(self._api, self._check, self._main)
+            self._lanes = LaneStreams(self._api, self._check, self._main)
             self._point = self.mark()
 
     def push(self) -> None:
@@ -138,18 +140,16 @@ class RealDriver(Driver):
     def prepare(self, kernel: Kernel, arguments: Sequence[int | float], tiles: int) -> Launcher:
         function = self.load(kernel)
         packed = _Parameters(kernel, arguments)
-        launch, stream, check = self._api.cuLaunchKernel, self._main, self._check
-        threads, shared = kernel.threads, kernel.shared_bytes
+        launch, streams, check = self._api.cuLaunchKernel, self._lanes.streams, self._check
+        sizes = (tiles, 1, 1, kernel.threads, 1, 1, kernel.shared_bytes)
 
-        def launcher() -> None:
-            check(
-                launch(function, tiles, 1, 1, threads, 1, 1, shared, stream, packed.address, 0)
-            )
+        def launcher(lane: int) -> None:
+            check(launch(function, *sizes, streams[lane], packed.address, 0))
 
         return launcher
 
-    def capture(self, launchers: Sequence[Launcher]) -> Launcher:
-        graph = self._capture(launchers)
+    def capture(self, step: Sequence[Packed], times: int = 1) -> Graph:
+        graph = self._capture(step, times)
         try:
             executable = self._check(self._api.cuGraphInstantiate(graph, 0))
         finally:
@@ -164,15 +164,16 @@ class RealDriver(Driver):
         weakref.finalize(replay, self.destroy, destroy, executable).atexit = False
         return replay
 
-    def _capture(self, launchers: Sequence[Launcher]) -> Any:
+    def _capture(self, step: Sequence[Packed], times: int) -> Any:
+        self._lanes.open(step)
         # Relaxed: what other threads do with streams of their own is no concern of this.
         mode = self._api.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         self.is_capturing = True
         try:
             self._check(self._api.cuStreamBeginCapture(self._main, mode))
             try:
-                for launcher in launchers:
-                    launcher()
+                for _ in range(times):
+                    self._lanes.play(step)
             finally:
                 # Also after an error: a stream that is still capturing can do nothing else.
                 ended = self._api.cuStreamEndCapture(self._main)
@@ -213,7 +214,7 @@ class RealDriver(Driver):
         try:
             self._check(self._api.cuEventRecord(events[0], self._main))
             for launcher, event in zip(launchers, events[1:], strict=True):
-                launcher()
+                launcher(0)
                 self._check(self._api.cuEventRecord(event, self._main))
             self.synchronise()
             return [

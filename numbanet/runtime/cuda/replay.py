@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numbanet.runtime.cuda.driver import Driver, Launcher
+from numbanet.runtime.cuda.driver import Driver, Graph, Packed
 
 _MOST_STEPS = 16
 _MOST_NODES = 512
@@ -14,29 +14,30 @@ _MOST_NODES = 512
 class Replay:
     """A program's launches at one set of addresses.
 
-    The first step is launched kernel by kernel. The second is captured into a graph, and from
-    then on a step is one call. Where a run has many steps, several of them are one graph.
+    The first step is launched kernel by kernel, one after the other. The second is captured
+    into a graph, its lanes side by side, and from then on a step is one call. Where a run has
+    many steps, several of them are one graph.
 
     Parameters
     ----------
     driver : Driver
-    launchers : sequence of Launcher
+    step : sequence of Packed
     """
 
-    def __init__(self, driver: Driver, launchers: Sequence[Launcher]) -> None:
-        self.launchers = tuple(launchers)
+    def __init__(self, driver: Driver, step: Sequence[Packed]) -> None:
+        self.step = tuple(step)
         self._driver = driver
         self._was_launched = False
-        self._graphs: dict[int, Launcher] = {}
-        self._together = max(1, min(_MOST_STEPS, _MOST_NODES // max(1, len(launchers))))
+        self._graphs: dict[int, Graph] = {}
+        self._together = max(1, min(_MOST_STEPS, _MOST_NODES // max(1, len(step))))
 
     def run(self, steps: int) -> None:
         """Put ``steps`` steps on the stream."""
-        if not self.launchers:
+        if not self.step:
             return
         if steps and not self._was_launched:
-            for launcher in self.launchers:
-                launcher()
+            for each in self.step:
+                each.launcher(0)
             self._was_launched = True
             steps -= 1
         # A graph of several steps must be worth it once, and is then at hand.
@@ -47,6 +48,6 @@ class Replay:
 
     def _repeat(self, together: int, count: int) -> None:
         if count and together not in self._graphs:
-            self._graphs[together] = self._driver.capture(self.launchers * together)
+            self._graphs[together] = self._driver.capture(self.step, together)
         for _ in range(count):
             self._graphs[together]()

@@ -15,7 +15,7 @@ from numbanet.errors import DeviceError, OutOfMemoryError
 from numbanet.kernels.cuda.compile import numpy_dtype
 from numbanet.kernels.cuda.simulate import launch
 from numbanet.kernels.kernel import Kernel
-from numbanet.runtime.cuda.driver import Driver, Launcher, Mark
+from numbanet.runtime.cuda.driver import Driver, Graph, Launcher, Mark, Packed
 
 _ALIGNMENT = 256
 _POISON = 0xFF  # every float32 and float64 of these bytes is NaN
@@ -85,7 +85,7 @@ class SimulatorDriver(Driver):
             for name, argument in zip(kernel.signature, arguments, strict=True)
         ]
 
-        def launcher() -> None:
+        def launcher(lane: int) -> None:
             try:
                 launch(kernel, bound, tiles)
             except IndexError as error:
@@ -93,12 +93,12 @@ class SimulatorDriver(Driver):
 
         return launcher
 
-    def capture(self, launchers: Sequence[Launcher]) -> Launcher:
-        recorded = tuple(launchers)
+    def capture(self, step: Sequence[Packed], times: int = 1) -> Graph:
+        recorded = tuple(step) * times
 
         def replay() -> None:
-            for launcher in recorded:
-                launcher()
+            for each in recorded:
+                each.launcher(0)
 
         return replay
 

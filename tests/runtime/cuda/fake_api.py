@@ -50,6 +50,34 @@ class StatusError(Exception):
     """The status of a call that fails."""
 
 
+class Capture:
+    """A graph that is being recorded.
+
+    ``nodes`` holds what each launch directly waits for, as numbers of earlier ones; ``ends``,
+    by stream, what the next one on it will wait for.
+    """
+
+    def __init__(self, origin: int) -> None:
+        self.origin = origin
+        self.nodes: list[frozenset[int]] = []
+        self.ends: dict[int, frozenset[int]] = {origin: frozenset()}
+
+    def add(self, stream: int) -> None:
+        self.nodes.append(self.ends[stream])
+        self.ends[stream] = frozenset({len(self.nodes) - 1})
+
+    def before(self, start: frozenset[int]) -> set[int]:
+        """All that is done before what waits for ``start``."""
+        found: set[int] = set()
+        stack = [*start]
+        while stack:
+            node = stack.pop()
+            if node not in found:
+                found.add(node)
+                stack.extend(self.nodes[node])
+        return found
+
+
 def _method(name: str) -> str:
     """``_mem_alloc`` for ``cuMemAlloc``."""
     return re.sub("(?=[A-Z])", "_", name.removeprefix("cu")).lower()
@@ -63,13 +91,13 @@ class FakeApi:
         self.answers: dict[str, tuple[Any, ...]] = {}
         self.memory: dict[int, int] = {}
         self.pinned: list[np.ndarray] = []
-        self.events: dict[int, tuple[int, int] | None] = {}
+        self.events: dict[int, tuple[Any, Any] | None] = {}
         self.streams: dict[int, int] = {0: 0, 1: 0, 2: 0}
         self.graphs: dict[int, int] = {}
         self.executables: dict[int, int] = {}
         self.log: list[tuple[Any, ...]] = []
-        self.capturing: int | None = None
-        self.captured = 0
+        self.capturing: Capture | None = None
+        self.captures: list[Capture] = []
         self._numbers = itertools.count(0x1000, 0x1000)
         self._stacks = threading.local()
 
@@ -112,8 +140,8 @@ class FakeApi:
         number = int(stream)
         if number not in self.streams:
             raise StatusError("INVALID_HANDLE")
-        if number == self.capturing:
-            self.captured += 1
+        if self.capturing is not None and number in self.capturing.ends:
+            self.capturing.add(number)
             return
         self.streams[number] += 1
         self.log.append((what, number, *details))
@@ -211,7 +239,18 @@ class FakeApi:
         return ()
 
     def _stream_wait_event(self, stream: Any, event: Any, flags: int) -> tuple[()]:
-        self._put(stream, "wait", self.events[int(event)])
+        number, point = int(stream), self.events[int(event)]
+        capture = point[0] if point and isinstance(point[0], Capture) else None
+        is_captured = self.capturing is not None and number in self.capturing.ends
+        if capture is None:
+            if is_captured:
+                raise StatusError("STREAM_CAPTURE_ISOLATION")
+            self._put(stream, "wait", point)
+            return ()
+        if capture is not self.capturing or number not in self.streams:
+            raise StatusError("CAPTURED_EVENT")
+        assert point is not None
+        capture.ends[number] = capture.ends.get(number, frozenset()) | point[1]
         return ()
 
     def _event_create(self, flags: int) -> Any:
@@ -222,7 +261,11 @@ class FakeApi:
     def _event_record(self, event: Any, stream: Any) -> tuple[()]:
         if int(event) not in self.events:
             raise StatusError("INVALID_HANDLE")
-        self.events[int(event)] = (int(stream), self.streams[int(stream)])
+        number, capture = int(stream), self.capturing
+        if capture is not None and number in capture.ends:
+            self.events[int(event)] = (capture, capture.ends[number])
+        else:
+            self.events[int(event)] = (number, self.streams[number])
         return ()
 
     def _event_query(self, event: Any) -> tuple[()]:
@@ -267,14 +310,18 @@ class FakeApi:
 
     def _stream_begin_capture(self, stream: Any, mode: Any) -> tuple[()]:
         assert self.capturing is None
-        self.capturing, self.captured = int(stream), 0
+        self.capturing = Capture(int(stream))
         return ()
 
     def _stream_end_capture(self, stream: Any) -> Any:
-        assert self.capturing == int(stream)
-        self.capturing = None
+        capture, self.capturing = self.capturing, None
+        assert capture is not None
+        assert capture.origin == int(stream)
+        if len(capture.before(capture.ends[capture.origin])) < len(capture.nodes):
+            raise StatusError("STREAM_CAPTURE_UNJOINED")
+        self.captures.append(capture)
         handle = next(self._numbers)
-        self.graphs[handle] = self.captured
+        self.graphs[handle] = len(capture.nodes)
         return real.CUgraph(handle)
 
     def _graph_instantiate(self, graph: Any, flags: int) -> Any:

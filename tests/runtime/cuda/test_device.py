@@ -25,9 +25,9 @@ class CountingDriver(SimulatorDriver):
     captures = 0
     waits = 0
 
-    def capture(self, launchers):
+    def capture(self, step, times=1):
         self.captures += 1
-        return super().capture(launchers)
+        return super().capture(step, times)
 
     def synchronise(self):
         self.waits += 1

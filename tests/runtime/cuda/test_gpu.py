@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import numbanet as nb
 from numbanet import ops
 from numbanet.compile import Options, compile_program
 from numbanet.errors import ArgumentError, DeviceError, OutOfMemoryError, ShapeError
 from numbanet.ir import Graph, Update, Variable
+from numbanet.kernels.kernel import Cost
+from numbanet.layers import Conv2D, Dense, Flatten
 from numbanet.runtime import get_device
 from numbanet.runtime.cuda.arrays import DeviceArray
 from numbanet.runtime.cuda.device import CudaDevice
@@ -117,6 +120,27 @@ def test_captured_steps_give_the_bits_of_launched_ones(gpu: CudaDevice) -> None:
 
 def test_two_runs_give_the_same_bits(gpu: CudaDevice) -> None:
     assert_same_bits(trained(gpu, 50), trained(gpu, 50))
+
+
+def test_lanes_give_the_bits_of_one_lane(
+    device: CudaDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CudaDevice, "join", lambda self, calls: None)
+    found = []
+    for cost in (Cost(1e-3, 0.01), None):
+        monkeypatch.setattr(CudaDevice, "estimate", lambda self, call, cost=cost: cost)
+        nb.set_seed(0)
+        rng = np.random.default_rng(0)
+        x = rng.uniform(size=(12, 6, 6, 1)).astype(np.float32)
+        model = nb.Sequential(
+            [nb.Input((6, 6, 1)), Conv2D(2, 3), Flatten(), Dense(5), Dense(3)]
+        )
+        loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(nb.optimizers.SGD(0.1, momentum=0.9), loss, device=device)
+        assert (model.program(batch_size=4).lanes > 1) == (cost is not None)
+        model.fit(x, rng.integers(0, 3, 12), batch_size=4, epochs=2, verbose=0, seed=1)
+        found.append(model.get_weights())
+    assert_same_bits(*found)
 
 
 def test_batches_that_overtake_each_other_stay_in_order(device: CudaDevice) -> None:

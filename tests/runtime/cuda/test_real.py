@@ -1,11 +1,11 @@
 """The real driver without a GPU: what it asks of NVIDIA's, in which order, by which rules."""
 
 import gc
-import importlib
 import os
 import threading
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,36 +20,13 @@ from numbanet.runtime.cuda import real as real_driver
 from numbanet.runtime.cuda import staging
 from numbanet.runtime.cuda.arrays import DeviceArray
 from numbanet.runtime.cuda.device import CudaDevice
+from numbanet.runtime.cuda.driver import Packed
 from numbanet.runtime.cuda.real import RealDriver
 from tests.runtime.cuda.programs import MULTIPLY, multiply_add
 
-pytest.importorskip("cuda.bindings.driver")
-
-from tests.runtime.cuda.fake_api import FakeApi, real
-
-CODES = real.CUresult
+CODES: Any = pytest.importorskip("cuda.bindings.driver").CUresult
 N = 5
 X, W, C = np.ones((3, N), np.float32)
-
-
-@pytest.fixture
-def api(monkeypatch):
-    fake, import_module = FakeApi(), importlib.import_module
-    monkeypatch.setattr(
-        importlib,
-        "import_module",
-        lambda name: fake if name == "cuda.bindings.driver" else import_module(name),
-    )
-    cubin = Cubin(b"\x7fELF", "numbanet_fake", 1, 0, 0, 0, "")
-    monkeypatch.setattr(real_driver, "cached_cubin", lambda kernel, cc: cubin)
-    yield fake
-    gc.collect()
-    assert not fake.is_current, "the caller's context was not given back"
-
-
-@pytest.fixture
-def driver(api):
-    return RealDriver()
 
 
 def loaded(driver, weight=None):
@@ -148,11 +125,11 @@ def test_many_steps_are_one_graph(api, driver):
 
 
 def test_capture_ends_after_an_error(api, driver):
-    def failing():
+    def failing(lane):
         raise DeviceError("the launch fails")
 
     with driver, pytest.raises(DeviceError, match="the launch fails"):
-        driver.capture([failing])
+        driver.capture([Packed(failing)])
     assert api.capturing is None
     assert not driver.is_capturing
 
@@ -161,7 +138,7 @@ def test_memory_that_is_dropped_amid_a_capture_is_freed_after_it(api, driver):
     device = CudaDevice(driver)
     arrays = [device.put(X)]
     with driver:
-        driver.capture([arrays.clear, gc.collect])
+        driver.capture([Packed(lambda lane: arrays.clear()), Packed(lambda lane: gc.collect())])
         assert len(api.memory) == 1
         driver.memory_info()
     assert not api.memory
@@ -254,7 +231,10 @@ def test_launches_are_timed_by_events(api, driver):
     events = len(api.events)
     with driver:
         api.calls.clear()
-        assert driver.time([lambda: done.append(1), lambda: done.append(2)]) == [0.004, 0.004]
+        assert driver.time([lambda lane: done.append(1), lambda lane: done.append(2)]) == [
+            0.004,
+            0.004,
+        ]
     assert done == [1, 2]
     assert len(api.events) == events
     order = [name for name in api.calls if name in ("cuEventRecord", "cuStreamSynchronize")]
@@ -265,7 +245,7 @@ def test_events_are_destroyed_after_a_failure(api, driver):
     events = len(api.events)
     api.answers["cuEventRecord"] = (CODES.CUDA_ERROR_LAUNCH_FAILED,)
     with driver, pytest.raises(DeviceError, match="what went wrong"):
-        driver.time([lambda: None])
+        driver.time([lambda lane: None])
     assert len(api.events) == events
 
 
