@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
 from numbanet.kernels.axes import Axis, Turned, axes, turn
+from numbanet.kernels.cuda.group import together
 from numbanet.kernels.cuda.indices import divide, quotient, rest
 from numbanet.kernels.cuda.matmul import epilogue_of, load_width
 from numbanet.kernels.cuda.partial import Work, product_calls
@@ -209,21 +210,28 @@ def lower_conv2d(node: Node) -> tuple[Call, ...]:
 
 @lowering("conv2d_transpose")
 def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
-    """A product for each part. Only a lone one is split: the others' sums lie scattered."""
+    """A product for each part, all of them in one launch, the longest first. Only a lone one
+    is split: the others' sums lie scattered."""
     attrs = attrs_of(node, Conv2dTransposeAttrs)
     y, w, *extras = node.inputs
     g = Geometry.of(attrs, node.output, w, y)
     parts = list(itertools.product(turn(g.rows), turn(g.columns)))
     epilogue = epilogue_of(attrs.epilogue, node.output, tuple(extras))
+    works = [_part_work(node, g, *part) for part in parts]
+    longest = max(works, key=lambda work: work.flops)
+    plan = choose(longest.rows, longest.columns, longest.terms, longest.count, y.dtype)
     calls: list[Call] = []
-    for rows, columns in parts:
-        work = _part_work(node, g, rows, columns)
-        plan = choose(work.rows, work.columns, work.terms, work.count, y.dtype)
+    for part, work in zip(parts, works, strict=True):
         if len(parts) > 1:
             plan = cut(plan.tiling, 1, work.terms)
-        product = _part(g, y, w, rows, columns)
+        product = _part(g, y, w, *part)
         calls += product_calls("conv2d_transpose", product, work, plan, epilogue)
-    return _shared(calls, node, len(parts))
+    if len(parts) > 1 and calls:
+        call = together(sorted(calls, key=lambda call: -call.flops))
+        calls = [replace(call, nbytes=math.ceil(call.nbytes / len(parts)))]
+    # What falls outside of images is computed all the same, but need not be.
+    needed = node.op.flops(node)
+    return tuple(replace(call, flops=min(call.flops, needed)) for call in calls)
 
 
 def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Product:
@@ -267,21 +275,6 @@ def _pixel(g: Geometry, rows: Turned, columns: Turned) -> str:
     across = f"{rest('row', columns.axis.windows)} * {g.columns.step} + {columns.first}"
     image = f"{quotient(line, rows.axis.windows)} * {g.rows.size}"
     return f"int32(int32({image} + {down}) * {g.columns.size} + {across})"
-
-
-def _shared(calls: Sequence[Call], node: Node, parts: int) -> tuple[Call, ...]:
-    """``calls`` that state their shares in what the node cannot do without: not what falls
-    outside of images and is computed all the same, and the operands once for all parts."""
-    done = max(1, sum(call.flops for call in calls))
-    needed = node.op.flops(node)
-    return tuple(
-        replace(
-            call,
-            flops=math.ceil(call.flops * needed / done),
-            nbytes=math.ceil(call.nbytes / parts),
-        )
-        for call in calls
-    )
 
 
 def bases(a_step: int, b_step: int) -> tuple[str, ...]:

@@ -35,6 +35,11 @@ def grouped(calls: Sequence[Call]) -> Call | None:
     """One call that does what all of ``calls`` do, in any order; None if it would not pay."""
     if len(calls) > MOST_CALLS or not all(map(_is_fit, calls)):
         return None
+    return together(calls)
+
+
+def together(calls: Sequence[Call]) -> Call:
+    """One call that does what all of ``calls`` do, whose kernels are generated."""
     parts = tuple(_source_of(call.kernel) for call in calls)
     threads = tuple(call.kernel.threads for call in calls)
     ends = [sum(call.tiles for call in calls[: i + 1]) for i in range(len(calls) - 1)]

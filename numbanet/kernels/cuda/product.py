@@ -338,6 +338,8 @@ class _Writer:
 
     def _sum(self) -> Iterator[str]:
         yield "sums = fill(zero)"
+        if self.product.terms == "0":
+            return
         yield "k0 = first"
         yield "stage = uint64(0)"
         yield from self._fetch()
