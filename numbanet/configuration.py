@@ -67,18 +67,38 @@ class Configured:
         ArgumentError
             If an argument cannot be written: a lambda, say.
         """
-        return to_config(arguments(self))
+        return self._configuration()
 
     @classmethod
-    def from_config(cls: type[Self], config: Mapping[str, Any]) -> Self:
+    def from_config(
+        cls: type[Self], config: Mapping[str, Any], custom_objects: Objects | None = None
+    ) -> Self:
         """An object like the one whose `get_config` returned ``config``.
+
+        Parameters
+        ----------
+        config : dict
+        custom_objects : dict of str to class or function, optional
+            Yours, by the names that they have in ``config``; see also `register`.
 
         Raises
         ------
         FormatError
             If ``config`` names an unknown class.
         """
-        return construct(cls, {key: from_config(value) for key, value in config.items()})
+        return cls._of_configuration(config, custom_objects)
+
+    # What those two do; not they themselves, which may be the user's.
+
+    def _configuration(self) -> dict[str, Any]:
+        return to_config(arguments(self))
+
+    @classmethod
+    def _of_configuration(
+        cls: type[Self], config: Mapping[str, Any], objects: Objects | None
+    ) -> Self:
+        parts = {key: from_config(value, objects) for key, value in config.items()}
+        return construct(cls, parts)
 
 
 def register(thing: T | None = None, *, name: str | None = None) -> T | Callable[[T], T]:
@@ -179,6 +199,11 @@ def arguments(thing: Configured) -> dict[str, Any]:
     return named
 
 
+def is_plain(value: Any) -> bool:
+    """Whether the arguments of its constructor are all that makes ``value``."""
+    return isinstance(value, Configured) and type(value).get_config is Configured.get_config
+
+
 def reconfigure(thing: Configured, **changes: Any) -> None:
     """Change arguments that are attributes of the same names, as if ``thing`` was made so."""
     if changes:
@@ -275,4 +300,6 @@ def object_from(class_name: Any, config: Any, objects: Objects | None = None) ->
         return own(config)
     if not isinstance(kind, type):
         raise FormatError(f"{class_name!r} is not a class")
+    if issubclass(kind, Configured):
+        return kind._of_configuration(config, objects)
     return construct(kind, {key: from_config(each, objects) for key, each in config.items()})

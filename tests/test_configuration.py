@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from numbanet import Model, layers, nn, ops
-from numbanet.configuration import Configured, find, name_of, register
+from numbanet.configuration import (
+    Configured,
+    find,
+    from_config,
+    name_of,
+    register,
+    to_config,
+)
 from numbanet.errors import ArgumentError, FormatError
 from numbanet.initializers import HeNormal
 from numbanet.ir import DType, Value
@@ -71,10 +78,20 @@ def test_lambdas_have_no_name() -> None:
         layer.get_config()
 
 
-def test_a_functional_model_has_a_file_and_no_configuration() -> None:
+def test_a_layer_around_a_model_has_a_configuration() -> None:
     x = layers.Input((3,))
+    wrapper = layers.TimeDistributed(Model(x, layers.Dense(2)(x)))
+    again = from_config(to_config(wrapper))
+    assert again(layers.Input((5, 3))).shape == (None, 5, 2)
+
+
+def test_symbolic_values_have_no_place_in_a_configuration() -> None:
+    class Biased(layers.Layer):
+        def __init__(self, bias: Value) -> None:
+            super().__init__()
+
     with pytest.raises(ArgumentError, match=r"save\(\)"):
-        Model(x, layers.Dense(2)(x)).get_config()
+        Biased(layers.Input((3,))).get_config()
 
 
 def test_names_of_our_own_are_found_and_others_only_when_given() -> None:

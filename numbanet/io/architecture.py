@@ -9,16 +9,35 @@ from __future__ import annotations
 from typing import Any
 
 from numbanet import nn
-from numbanet.errors import ArgumentError
+from numbanet.errors import ArgumentError, FormatError
 from numbanet.io.encoding import Encoder
 from numbanet.ir import Value
 from numbanet.layers.calls import Call
 from numbanet.layers.module import Module
-from numbanet.models.functional import Step, Topology
+from numbanet.models.functional import Step, Topology, input_name
 from numbanet.models.model import Model
 from numbanet.models.sequential import Sequential
 from numbanet.models.structure import Structured
-from numbanet.ops.leaf import ConstantAttrs, InputAttrs
+from numbanet.ops.leaf import ConstantAttrs
+
+VERSION = 1
+
+
+def describe(model: Model) -> tuple[dict[str, Any], Architecture]:
+    """The architecture of ``model`` as JSON, and what was met on the way."""
+    table = Architecture()
+    document: dict[str, Any] = {"version": VERSION, "root": table.add(model)}
+    document["modules"] = table.modules
+    return document, table
+
+
+def check_version(document: Any) -> None:
+    """Raise FormatError unless ``document`` may be one of `describe`."""
+    version = document.get("version") if isinstance(document, dict) else None
+    if version != VERSION:
+        raise FormatError(
+            "the file is of another version", got=repr(version), expected=str(VERSION)
+        )
 
 
 class Architecture:
@@ -82,7 +101,7 @@ class Architecture:
         for value in topology.inputs.values():
             self._numbers[value] = len(self._numbers)
         inputs = [
-            [_own_name(value), self.encode(value.type)] for value in topology.inputs.values()
+            [input_name(value), self.encode(value.type)] for value in topology.inputs.values()
         ]
         steps = [self._step(step) for step in topology.steps]
         outputs = [self._numbers[value] for value in topology.outputs.values()]
@@ -143,8 +162,3 @@ def _frozen(module: Module) -> bool | list[str]:
         own = module.named_parameters(recurse=False)
         return [name for name, parameter in own if not parameter.requires_grad]
     return not module.trainable
-
-
-def _own_name(value: Value) -> str:
-    attrs = value.node.attrs
-    return attrs.name if isinstance(attrs, InputAttrs) else ""

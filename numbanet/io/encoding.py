@@ -19,6 +19,7 @@ from numbanet.configuration import (
     construct,
     find,
     from_config,
+    is_plain,
     name_of,
     parts_of,
 )
@@ -103,11 +104,6 @@ class Encoder:
         thing = value if hasattr(value, "__name__") else type(value)
         if not thing.__module__.startswith("numbanet."):
             self.custom[name_of(thing).partition(">")[2]] = thing
-
-
-def is_plain(value: Any) -> bool:
-    """Whether the arguments of its constructor are all that makes ``value``."""
-    return isinstance(value, Configured) and type(value).get_config is Configured.get_config
 
 
 class Decoder:

@@ -11,7 +11,7 @@ import numpy as np
 from numbanet.configuration import Objects
 from numbanet.errors import ArgumentError, FormatError
 from numbanet.io import training
-from numbanet.io.architecture import Architecture
+from numbanet.io.architecture import Architecture, check_version, describe
 from numbanet.io.atomic import PathLike
 from numbanet.io.encoding import CONSTANT, Decoder
 from numbanet.io.rebuild import rebuild
@@ -23,16 +23,12 @@ from numbanet.models.model import Model
 KEY = "numbanet"
 """The entry of a file's metadata that holds the architecture."""
 
-VERSION = 1
-
 
 def save(
     model: Model, path: PathLike, *, overwrite: bool = True, include_optimizer: bool = True
 ) -> None:
     """Write a model into a file; see `Model.save`."""
-    table = Architecture()
-    document: dict[str, Any] = {"version": VERSION, "root": table.add(model)}
-    document["modules"] = table.modules
+    document, table = describe(model)
     weights = weights_of(model)
     state: dict[str, np.ndarray] = {}
     if include_optimizer and model._compiled is not None:
@@ -113,11 +109,7 @@ def _document(metadata: Mapping[str, str]) -> dict[str, Any]:
         document = json.loads(metadata[KEY])
     except (ValueError, RecursionError) as error:
         raise FormatError("the architecture is no JSON", got=str(error)) from error
-    version = document.get("version") if isinstance(document, dict) else None
-    if version != VERSION:
-        raise FormatError(
-            "the file is of another version", got=repr(version), expected=str(VERSION)
-        )
+    check_version(document)
     return document
 
 

@@ -30,10 +30,10 @@ _OPS = {**REGISTRY, RANDOM_STATE.name: RANDOM_STATE}
 def rebuild(
     table: Any,
     arrays: Mapping[str, np.ndarray],
-    elements: int,
+    elements: int | None,
     objects: Objects | None = None,
 ) -> Model:
-    """The model of a table, its parameters without their numbers.
+    """The model of a table.
 
     Parameters
     ----------
@@ -41,8 +41,9 @@ def rebuild(
         From `architecture.describe`, perhaps; anything else is refused.
     arrays : dict of str to ndarray
         With the constants.
-    elements : int
-        How many the parameters may have in all.
+    elements : int, optional
+        How many the parameters may have in all; they have no numbers yet. Without a limit,
+        initializers draw the first numbers.
     objects : dict of str to class or function, optional
         The caller's own, by name.
 
@@ -52,6 +53,8 @@ def rebuild(
         If the table is none, names something unknown, or describes no model.
     """
     try:
+        if elements is None:
+            return _Builder(arrays, objects).model(table)
         with budget(elements), undisturbed():
             return _Builder(arrays, objects).model(table)
     except (FormatError, NotImplementedError):

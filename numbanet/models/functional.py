@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from numbanet.errors import ArgumentError, GraphError
@@ -33,12 +34,15 @@ class Step:
     inputs: tuple[Value, ...]
     outputs: tuple[tuple[int, Value], ...]
 
-    def record(self, known: dict[Value, Value]) -> None:
+    def record(
+        self, known: dict[Value, Value], layers: Mapping[str, Module] = MappingProxyType({})
+    ) -> None:
         """Record the step again; ``known`` maps first values to new ones, and learns."""
         if isinstance(self.source, Call):
             args = map_leaves(lambda leaf: known.get(leaf, leaf), self.source.args)
             kwargs = map_leaves(lambda leaf: known.get(leaf, leaf), self.source.kwargs)
-            results = flatten(self.source.module.call_as(self.name, *args, **kwargs))
+            layer = layers.get(self.name, self.source.module)
+            results = flatten(layer.call_as(self.name, *args, **kwargs))
         else:
             node = self.source
             inputs = [known[value] for value in node.inputs]
@@ -64,11 +68,16 @@ class Topology:
             if isinstance(step.source, Call)
         }
 
-    def record(self, inputs: Iterable[Value]) -> list[Value]:
-        """Record all steps again on other inputs; the new outputs."""
+    def record(
+        self, inputs: Iterable[Value], layers: Mapping[str, Module] = MappingProxyType({})
+    ) -> list[Value]:
+        """Record all steps again on other inputs; the new outputs.
+
+        ``layers`` are called in the place of those that have their names.
+        """
         known = dict(zip(self.inputs.values(), inputs, strict=True))
         for step in self.steps:
-            step.record(known)
+            step.record(known, layers)
         return [known[value] for value in self.outputs.values()]
 
 
@@ -167,7 +176,7 @@ def subject(source: Source) -> object:
 
 def _refuse_missing_input(source: Source, reader: str) -> None:
     if isinstance(source, Node) and source.op is INPUT:
-        name = _own_name(source.output)
+        name = input_name(source.output)
         needed = f"Input {name!r}" if name else "an Input"
         raise GraphError(
             f"the graph is disconnected: {reader} needs {needed} of shape "
@@ -215,7 +224,7 @@ def _steps(
 
 def _input_names(inputs: Any) -> dict[str, Value]:
     """Inputs by their place in a dict, else by their own names, else ``input``, ``input_1``"""
-    own = [_own_name(value) for value in flatten(inputs)]
+    own = [input_name(value) for value in flatten(inputs)]
     paths = leaf_paths(inputs)
     given = [name for name, path in zip(own, paths, strict=True) if name and not path]
     if len(set(given)) < len(given):
@@ -224,7 +233,8 @@ def _input_names(inputs: Any) -> dict[str, Value]:
     return dict(zip(name_leaves(chosen, "input"), flatten(inputs), strict=True))
 
 
-def _own_name(value: Value) -> str:
+def input_name(value: Value) -> str:
+    """The name that an input was given, or ``""``."""
     attrs = value.node.attrs
     return attrs.name if isinstance(attrs, InputAttrs) else ""
 
