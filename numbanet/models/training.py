@@ -308,11 +308,12 @@ class Trainable(Fed):
             Number of batches, by default all.
         callbacks : Callback, or sequence of them
         """
-        require_positive(batch_size=batch_size, steps=steps)
-        if self._predictor is not None and steps is None and callbacks is None:
-            output = self._predictor.repeat(x, batch_size or EVALUATION_BATCH)
+        is_plain = batch_size is None and steps is None and callbacks is None
+        if is_plain and self._predictor is not None:
+            output = self._predictor.repeat(x, EVALUATION_BATCH)
             if output is not None:
                 return output
+        require_positive(batch_size=batch_size, steps=steps)
         if is_stream(x):
             batches: Iterable[Any] = (self._batch_inputs(unpacked(each)[0]) for each in x)
         else:

@@ -43,6 +43,15 @@ class Executable(ABC):
     def output(self, name: str) -> np.ndarray:
         """A copy of an output of the last run, once that is finished."""
 
+    def call(self, name: str, array: np.ndarray, output: str) -> np.ndarray:
+        """The program as a function of one array: bind it, run, and return an output.
+
+        ``array`` has the input's dtype and shape, and lies in any order.
+        """
+        self.bind(name, np.require(array, requirements=["C", "A"]))
+        self.run()
+        return self.output(output)
+
 
 class Device(ABC):
     """A place where programs run. It is the home of the variables of the programs it loaded."""

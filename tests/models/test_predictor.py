@@ -40,8 +40,7 @@ def loads(monkeypatch):
 def test_a_batch_that_comes_again_takes_the_short_way(method, loads):
     model = dense()
     call = getattr(model, method)
-    for x in (NUMBERS[:2, :4], NUMBERS[2:4, :4], NUMBERS[:5, :4], NUMBERS[4:6, :4]):
-        x = np.ascontiguousarray(x)
+    for x in (NUMBERS[:2, :4].copy(), NUMBERS[2:4, ::2], NUMBERS[:5, :4], NUMBERS[4:6, :4]):
         np.testing.assert_allclose(call(x), expected(model, x), rtol=1e-5, atol=1e-6)
     assert loads == [2, 5]
 
@@ -49,16 +48,15 @@ def test_a_batch_that_comes_again_takes_the_short_way(method, loads):
 @pytest.mark.parametrize(
     "x",
     [
-        NUMBERS[:2, ::2],
         NUMBERS[:2, :4].astype(np.float64),
         NUMBERS[:2, :4].astype(">f4"),
         NUMBERS[:2, :4].tolist(),
         [NUMBERS[:2, :4].copy()],
         {"input": NUMBERS[:2, :4].copy()},
     ],
-    ids=["strided", "float64", "big-endian", "list", "list-of-one", "mapping"],
+    ids=["float64", "big-endian", "list", "list-of-one", "mapping"],
 )
-def test_what_cannot_be_bound_as_it_is_goes_the_long_way(x, loads):
+def test_what_cannot_be_taken_as_it_is_goes_the_long_way(x, loads):
     model = dense()
     model.predict_on_batch(NUMBERS[:2, :4].copy())
     array = x["input"] if isinstance(x, dict) else np.asarray(x).reshape(2, 4)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _LONGEST_CHUNK_S = 0.5
 """Python handles Ctrl-C between chunks of steps, so a chunk must end soon."""
 
+_COPIED_BYTES = 64 * 1024
+"""Arrays up to this size are sooner copied than looked up: where memory begins takes Python a
+microsecond or two to find out."""
+
 _LOOKS_AT_NOTHING = 20
 """Walks of no rows, to know what walking costs by itself."""
 
@@ -38,7 +42,8 @@ class CpuExecutable(Executable):
         self._device = device
         self._table = Table(program.launches)
         self._memory: dict[Buffer, np.ndarray] = {}
-        self._unbound = set(program.inputs)
+        self._copies: dict[str, np.ndarray] = {}
+        self._bound: dict[str, np.ndarray] = {}
         self._threads = 0
         self._arena = -1
         self._chunk = 1
@@ -47,7 +52,7 @@ class CpuExecutable(Executable):
             if buffer.kind in ("output", "constant", "zeroed"):
                 self._keep(buffer, _allocate(buffer))
         self._views = {
-            buffer: _typed(self._memory[buffer], name, buffer)
+            name: _typed(self._memory[buffer], name, buffer)
             for name, buffer in program.outputs.items()
             if buffer.kind == "output"
         }
@@ -56,40 +61,56 @@ class CpuExecutable(Executable):
 
     def bind(self, name: str, array: np.ndarray) -> None:
         buffer = _named(self.program.inputs, name, "input")
-        if self._memory.get(buffer) is array:
+        if self._bound.get(name) is array:
             return
         _check_bindable(name, buffer, array)
         with THREADS.lock:
             self._keep(buffer, array)
-            self._unbound.discard(name)
+            self._bound[name] = array
 
     def run(self, steps: int = 1) -> None:
-        self._require_bound()
         with THREADS.lock:
-            pool = THREADS.pool()
-            self._settle(pool.threads)
-            while steps > 0:
+            while steps > 1:
                 chunk = min(steps, self._chunk)
                 start = time.perf_counter()
-                pool.walk(self._table, chunk)
+                self._walk(chunk)
                 self._adapt_chunk(chunk, time.perf_counter() - start)
                 steps -= chunk
-            self._has_run = True
+            if steps == 1:
+                self._walk(1)
 
     def output(self, name: str) -> np.ndarray:
-        buffer = _named(self.program.outputs, name, "output")
         if not self._has_run:
+            _named(self.program.outputs, name, "output")
             raise ArgumentError(f"output {name!r} has no numbers before the first run")
         with THREADS.lock:
-            if buffer not in self._views:
-                return _typed(self._memory[buffer], name, buffer).copy()
-            return self._views[buffer].copy()
+            view = self._views.get(name)
+            if view is None:
+                buffer = _named(self.program.outputs, name, "output")
+                view = _typed(self._memory[buffer], name, buffer)
+            return view.copy()
+
+    def call(self, name: str, array: np.ndarray, output: str) -> np.ndarray:
+        view = self._views.get(output)
+        if view is None or array.nbytes > _COPIED_BYTES:
+            return super().call(name, array, output)
+        own = self._copies.get(name)
+        if own is None:
+            buffer = _named(self.program.inputs, name, "input")
+            own = self._copies[name] = _typed(_allocate(buffer), name, buffer)
+        if array.dtype != own.dtype or array.shape != own.shape:
+            _check_bindable(name, self.program.inputs[name], array)
+        # What bind, run and output do, without asking three times.
+        with THREADS.lock:
+            own[...] = array
+            if self._bound.get(name) is not own:
+                self.bind(name, own)
+            self._walk(1)
+            return view.copy()
 
     def time_launches(self) -> list[float]:
-        self._require_bound()
         with THREADS.lock:
-            pool = THREADS.pool()
-            self._settle(pool.threads)
+            pool = self._settled_pool()
             nothing = Row(self._table.address, 0, False)
             overhead = min(_timed(pool, nothing) for _ in range(_LOOKS_AT_NOTHING))
             rows = [self._table.row(number) for number in range(self._table.length)]
@@ -97,20 +118,24 @@ class CpuExecutable(Executable):
             self._has_run = True
         return seconds
 
-    def _require_bound(self) -> None:
-        if self._unbound:
+    def _walk(self, steps: int) -> None:
+        self._settled_pool().walk(self._table, steps)
+        self._has_run = True
+
+    def _settled_pool(self) -> Pool:
+        """The threads, once all that changed since the last run was followed: their number,
+        homes of variables, the arena."""
+        if len(self._bound) < len(self.program.inputs):
+            unbound = self.program.inputs.keys() - self._bound.keys()
             raise ArgumentError(
                 "the program has inputs without numbers",
-                got=", ".join(sorted(self._unbound)),
+                got=", ".join(sorted(unbound)),
                 mend="Bind an array to each",
             )
-
-    def _settle(self, threads: int) -> None:
-        """Follow what changed since the last run: threads, homes of variables, the arena."""
-        device = self._device
-        if self._threads != threads:
-            self._table.share(threads)
-            self._threads = threads
+        device, pool = self._device, THREADS.pool()
+        if self._threads != pool.threads:
+            self._table.share(pool.threads)
+            self._threads = pool.threads
         for variable in self.program.variables:
             if variable.home is not device:
                 device.adopt(variable)
@@ -118,6 +143,7 @@ class CpuExecutable(Executable):
             for buffer, address in device.arena.addresses(self.program):
                 self._table.place(buffer, address)
             self._arena = device.arena.version
+        return pool
 
     def _adapt_chunk(self, chunk: int, seconds: float) -> None:
         if seconds > _LONGEST_CHUNK_S:
@@ -147,10 +173,10 @@ def _allocate(buffer: Buffer) -> np.ndarray:
 
 
 def _typed(memory: np.ndarray, name: str, buffer: Buffer) -> np.ndarray:
-    """An output's memory as the array that it is."""
+    """The memory of an input or output as the array that it is."""
     type_ = buffer.type
     if type_ is None:
-        raise VerificationError(f"output {name!r} of a program has no type")
+        raise VerificationError(f"{buffer.kind} {name!r} of a program has no type")
     flat = memory.reshape(-1).view(np.uint8)[: type_.nbytes]
     return flat.view(type_.dtype.numpy).reshape(type_.sizes)
 

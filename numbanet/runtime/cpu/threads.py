@@ -67,9 +67,11 @@ class Pool:
 
     def _call(self) -> None:
         """Announce a run, before it starts, so that nobody parks and who is parked wakes."""
-        with self._condition:
-            self._run += 1
-            if self._parked:
+        # Who parks says so first and then looks for a run; here it is the other way round. So
+        # one of the two sees the other, and where nobody parks no lock is taken.
+        self._run += 1
+        if self._parked:
+            with self._condition:
                 self._condition.notify_all()
 
     def _follow(self, thread: int) -> None:
@@ -83,10 +85,10 @@ class Pool:
             if turn == STOP:
                 return
             with self._condition:
+                self._parked += 1
                 while self._run == run:
-                    self._parked += 1
                     self._condition.wait()
-                    self._parked -= 1
+                self._parked -= 1
                 if self._run != announced:
                     announced, nap = self._run, _SHORTEST_NAP
                     continue

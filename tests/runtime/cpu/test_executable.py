@@ -45,6 +45,36 @@ def test_a_program_computes_its_outputs(device, size, nbytes):
     np.testing.assert_array_equal(executable.output("y"), 2 * x + 1)
 
 
+@pytest.mark.parametrize("size", [1, 1000, 20_000])
+def test_a_call_binds_runs_and_returns_an_output(device, size):
+    executable = device.load(affine_program(size))
+    numbers = np.arange(4 * size, dtype=np.float32)
+    for x in (numbers[:size], numbers[-size:], numbers[::4]):
+        np.testing.assert_array_equal(executable.call("x", x, "y"), 2 * x + 1)
+    executable.bind("x", numbers[:size])
+    first = executable.call("x", numbers[-size:], "y")
+    executable.bind("x", numbers[:size])
+    executable.run()
+    np.testing.assert_array_equal(executable.output("y"), 2 * numbers[:size] + 1)
+    np.testing.assert_array_equal(first, 2 * numbers[-size:] + 1)
+    np.testing.assert_array_equal(numbers, np.arange(4 * size))
+
+
+@pytest.mark.parametrize("size", [3, 20_000])
+def test_a_call_takes_what_bind_takes(device, size):
+    executable = device.load(affine_program(size))
+    for _ in range(2):
+        with pytest.raises(ShapeError):
+            executable.call("x", np.zeros(1, np.float32), "y")
+        with pytest.raises(DTypeError):
+            executable.call("x", np.zeros(size, np.float64), "y")
+        with pytest.raises(ArgumentError, match="no such input"):
+            executable.call("z", np.zeros(size, np.float32), "y")
+        with pytest.raises(ArgumentError, match="no such output"):
+            executable.call("x", np.zeros(size, np.float32), "z")
+        np.testing.assert_array_equal(executable.call("x", np.zeros(size, "f"), "y"), 1)
+
+
 @pytest.mark.parametrize("nbytes", [1, 1 << 30])
 def test_timing_launches_runs_them_once(device, nbytes):
     program = affine_program(1000, nbytes)
