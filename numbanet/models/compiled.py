@@ -29,7 +29,7 @@ class Compiled:
     metrics: MetricSpec | None
     weighted_metrics: MetricSpec | None
     run_eagerly: bool
-    steps_per_execution: int
+    steps_per_execution: int | str
     jit_compile: str | bool
     auto_scale_loss: bool
     device: Device
@@ -39,7 +39,11 @@ class Compiled:
             raise NotImplementedError("run_eagerly=True: steps are always compiled")
         if self.jit_compile not in ("auto", True):
             raise NotImplementedError("jit_compile=False: steps are always compiled")
-        require_positive(steps_per_execution=self.steps_per_execution)
+        if self.steps_per_execution != "auto" and not is_size(self.steps_per_execution):
+            raise ArgumentError(
+                "steps_per_execution is a positive integer, or 'auto'",
+                got=repr(self.steps_per_execution),
+            )
 
     def check(self, signature: Signature | None) -> None:
         """Raise ArgumentError for what no model, or not this one, can be trained with."""

@@ -21,11 +21,15 @@ EVALUATION_BATCH = 512
 class PassWatcher(Watcher):
     """Tells callbacks and a progress bar of the steps of a pass, and hears Ctrl-C.
 
+    Callbacks with hooks for batches are told before and after each execution: as many steps as
+    ``compile`` was given, or as run at once.
+
     Parameters
     ----------
     phase : {"train", "test"}
     callbacks : CallbackList
     interrupts : Interrupts
+    steps_per_execution : int or "auto"
     progress : Progress, optional
     """
 
@@ -34,32 +38,46 @@ class PassWatcher(Watcher):
         phase: str,
         callbacks: CallbackList,
         interrupts: Interrupts,
+        steps_per_execution: int | str,
         progress: Progress | None = None,
     ) -> None:
-        self.is_stepwise = callbacks.wants_batches(phase)
+        self._tells = callbacks.wants_batches(phase)
+        is_fixed = self._tells and isinstance(steps_per_execution, int)
+        self._together = int(steps_per_execution) if is_fixed else None
         self._phase, self._callbacks = phase, callbacks
         self._interrupts, self._progress = interrupts, progress
-        self._done = 0
+        self._done = self._told = 0
         self._shown = 0.0
 
+    @property
+    def room(self) -> int | None:
+        if self._together is None:
+            return None
+        return self._told + self._together - self._done
+
     def before(self, trainer: Trainer) -> None:
-        if self.is_stepwise:
+        if self._tells and self._done == self._told:
             self._callbacks.call(f"on_{self._phase}_batch_begin", self._done, {})
 
     def after(self, trainer: Trainer, steps: int) -> None:
         self._done += steps
-        if self.is_stepwise:
-            logs = Logs(trainer.results)
-            self._callbacks.call(f"on_{self._phase}_batch_end", self._done - 1, logs)
-            logs.close()
+        if self._together is None or self._done == self._told + self._together:
+            self.end(trainer)
         progress, now = self._progress, time.perf_counter()
-        is_due = not self.is_stepwise or now - self._shown > CHUNK_SECONDS
+        is_due = not self._tells or now - self._shown > CHUNK_SECONDS
         if progress is not None and progress.is_watching and is_due:
             # Who looks waits for the device.
             progress.step(self._done, trainer.results())
             self._shown = now
         self.is_over = self._phase == "train" and trainer.model.stop_training
         self._interrupts.check()
+
+    def end(self, trainer: Trainer) -> None:
+        if self._tells and self._told < self._done:
+            logs = Logs(trainer.results)
+            self._callbacks.call(f"on_{self._phase}_batch_end", self._done - 1, logs)
+            logs.close()
+        self._told = self._done
 
 
 @dataclass
@@ -88,7 +106,7 @@ def run_test(
 ) -> dict[str, Any]:
     """Loss and metrics of what ``source`` gives."""
     callbacks.call("on_test_begin", {})
-    watcher = PassWatcher("test", callbacks, interrupts)
+    watcher = PassWatcher("test", callbacks, interrupts, trainer.steps_per_execution)
     logs = trainer.evaluate(source.epoch(0, 0), watcher)
     callbacks.call("on_test_end", logs)
     return logs
@@ -150,12 +168,15 @@ class Fitting:
         trainer = self.trainer
         self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.begin(epoch, self.source.steps)
-        watcher = PassWatcher("train", self.callbacks, interrupts, self.progress)
+        watcher = PassWatcher(
+            "train", self.callbacks, interrupts, trainer.steps_per_execution, self.progress
+        )
         trainer.begin()
         for piece in self.source.epoch(epoch, self.seed):
             trainer.train(piece, watcher)
             if watcher.is_over:
                 break
+        watcher.end(trainer)
         logs = trainer.results()
         if self.validation is not None and self.validation.is_due(epoch):
             found = run_test(trainer, self.validation.source(), self.callbacks, interrupts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,25 +37,28 @@ class Predictor:
         self._plain = _plain(model.signature)
 
     def predict(
-        self, batches: Iterable[Arrays], callbacks: CallbackList
+        self, batches: Iterable[Arrays], callbacks: CallbackList, together: int = 1
     ) -> dict[str, np.ndarray]:
-        """All outputs for all batches of inputs, by name."""
+        """All outputs for all batches of inputs, by name.
+
+        Hooks for batches are called before and after so many of them ``together``.
+        """
         parts: list[Arrays] = []
         tells = callbacks.wants_batches("predict")
         callbacks.call("on_predict_begin", {})
-        for i, batch in enumerate(batches):
+        remaining = iter(batches)
+        while execution := list(islice(remaining, together if tells else 1)):
             if tells:
-                callbacks.call("on_predict_batch_begin", i, {})
-            parts.append(self.run(batch))
+                callbacks.call("on_predict_batch_begin", len(parts), {})
+            found = [self.run(batch) for batch in execution]
+            parts += found
             if tells:
-                callbacks.call("on_predict_batch_end", i, {"outputs": parts[-1]})
+                outputs = _concatenated(found)
+                callbacks.call("on_predict_batch_end", len(parts) - 1, {"outputs": outputs})
         callbacks.call("on_predict_end", {})
         if not parts:
             raise DataError("there is nothing to predict", got="no batches")
-        names = self.model.signature.outputs
-        if len(parts) == 1:
-            return dict(parts[0])
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+        return _concatenated(parts)
 
     def run(self, batch: Arrays) -> dict[str, np.ndarray]:
         """The outputs for one batch."""
@@ -100,6 +104,13 @@ class Predictor:
             self._loaded.clear()
             self._ready.clear()
         self._homes, self._moves = now, FlatState.moves
+
+
+def _concatenated(parts: Sequence[Arrays]) -> dict[str, np.ndarray]:
+    """Outputs of one batch after the other, by name."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _plain(signature: Signature) -> tuple[str, np.dtype, Shape, str] | None:

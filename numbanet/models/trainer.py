@@ -35,20 +35,25 @@ class Watcher:
 
     Attributes
     ----------
-    is_stepwise : bool
-        Whether it is told of each step, not of some now and then.
     is_over : bool
         Whether it wants no more steps.
     """
 
-    is_stepwise = False
     is_over = False
+
+    @property
+    def room(self) -> int | None:
+        """How many steps may run before it is told of them; None if it does not mind."""
+        return None
 
     def before(self, trainer: Trainer) -> None:
         """Called before some steps."""
 
     def after(self, trainer: Trainer, steps: int) -> None:
         """Called after so many steps, which a device may still be at."""
+
+    def end(self, trainer: Trainer) -> None:
+        """Called after the last step of a pass."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +75,23 @@ class Trainer:
     objective : Objective
     optimizer : Optimizer
     device : Device
+    steps_per_execution : int or "auto"
+        How many steps run between hooks for batches.
     """
 
     def __init__(
-        self, model: Model, objective: Objective, optimizer: Optimizer, device: Device
+        self,
+        model: Model,
+        objective: Objective,
+        optimizer: Optimizer,
+        device: Device,
+        steps_per_execution: int | str = 1,
     ) -> None:
         self.model = model
         self.objective = objective
         self.optimizer = optimizer
         self.device = device
+        self.steps_per_execution = steps_per_execution
         self.counters = Counters()
         self._loaded: dict[object, Loaded] = {}
         self._totals: tuple[Variable, ...] = ()
@@ -158,6 +171,7 @@ class Trainer:
             self.test(piece, watcher)
             if watcher.is_over:
                 break
+        watcher.end(self)
         return self.results()
 
     def _training_graph(self, data: DataTypes, batch_size: int) -> Graph:
@@ -193,10 +207,9 @@ class Trainer:
         self._join(loaded.totals, frozenset(piece.data.weights))
         self.counters.start.assign(piece.start)
         piece.bind(loaded.executable, self.device)
-        is_stepwise = watcher.is_stepwise or self.optimizer.is_stepwise
         chunk, left = 1, piece.steps
         while left and not watcher.is_over:
-            count = min(chunk, left)
+            count = min(chunk, left, watcher.room or left)
             watcher.before(self)
             if kind == "train":
                 self.optimizer.prepare()
@@ -206,8 +219,9 @@ class Trainer:
             self._samples += count * piece.size
             watcher.after(self, count)
             # A device may run on after run() returned; whoever looks has waited for it.
-            if not is_stepwise and time.perf_counter() - began < CHUNK_SECONDS / 2:
-                chunk *= 2
+            is_short = time.perf_counter() - began < CHUNK_SECONDS / 2
+            if is_short and not self.optimizer.is_stepwise:
+                chunk = min(2 * chunk, piece.steps)
 
     def _has_room(self, data: DataSet) -> bool:
         """Whether the data are on the device, or may be put there once others have gone."""

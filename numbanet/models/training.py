@@ -68,7 +68,7 @@ class Trainable(Fed):
         metrics: MetricSpec | None = None,
         weighted_metrics: MetricSpec | None = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: int | str = 1,
         jit_compile: str | bool = "auto",
         auto_scale_loss: bool = True,
         device: str | Device | None = None,
@@ -90,8 +90,11 @@ class Trainable(Fed):
             Those in which samples have their weights.
         run_eagerly, jit_compile
             Steps are always compiled; nothing else can be asked for.
-        steps_per_execution : int
-            Taken for Keras's sake: a whole epoch is one call already.
+        steps_per_execution : int or "auto"
+            Callbacks' hooks for batches are called before the first and after the last of so
+            many steps, which run as one, and have their numbers. ``"auto"``: of as many as run
+            in a fifth of a second, where the data are arrays. Where no callback has such a hook
+            that is so in any case.
         auto_scale_loss : bool
             Taken for Keras's sake: there is no float16 to scale for.
         device : str or Device, optional
@@ -320,8 +323,11 @@ class Trainable(Fed):
             inputs = self._batch_inputs(x)
             samples = arrays.common_length(inputs)
             batches = batches_of(inputs, samples, min(batch_size or EVALUATION_BATCH, samples))
+        together = 1 if self._compiled is None else self._compiled.steps_per_execution
         outputs = self._current_predictor().predict(
-            islice(batches, steps), self._told(callbacks)
+            islice(batches, steps),
+            self._told(callbacks),
+            together if isinstance(together, int) else 1,
         )
         return self._as_made(outputs)
 
@@ -398,7 +404,13 @@ class Trainable(Fed):
         if self._trainer is None or trainable != self._trained:
             objective = compiled.objective(self.signature)
             model = cast("Model", self)
-            self._trainer = Trainer(model, objective, compiled.optimizer, compiled.device)
+            self._trainer = Trainer(
+                model,
+                objective,
+                compiled.optimizer,
+                compiled.device,
+                compiled.steps_per_execution,
+            )
             self._predictor = None
             self._trained = trainable
         return self._trainer
