@@ -103,9 +103,10 @@ def _reference(attrs: AttentionAttrs, *inputs: np.ndarray) -> tuple[np.ndarray, 
     most = np.where(most == -np.inf, 0, most)
     powers = np.exp(scores - most)
     total = powers.sum(-1, keepdims=True)
-    weights = powers / np.where(total == 0, 1, total)
-    lse = np.where(total == 0, np.inf, most + np.log(total))
-    mixed = (weights @ v.transpose(HEADS_FIRST)).transpose(HEADS_FIRST)
+    is_empty = total == 0
+    total = np.where(is_empty, 1, total)
+    lse = np.where(is_empty, np.inf, most + np.log(total))
+    mixed = (powers / total @ v.transpose(HEADS_FIRST)).transpose(HEADS_FIRST)
     return (
         np.ascontiguousarray(mixed, dtype=q.dtype),
         np.ascontiguousarray(lse[..., 0].transpose(0, 2, 1), dtype=q.dtype),

@@ -1,6 +1,8 @@
 """CPU kernels. Importing a module of lowerings here enters them into ``LOWERINGS``."""
 
 from numbanet.kernels.cpu import (
+    attention,
+    attention_grad,
     batch_norm,
     convolution,
     fused,
@@ -16,6 +18,8 @@ from numbanet.kernels.cpu.registry import LOWERINGS
 
 __all__ = [
     "LOWERINGS",
+    "attention",
+    "attention_grad",
     "batch_norm",
     "convolution",
     "fused",
