@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from numbers import Real
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from numbanet.arrays.epochs import epoch_order
 from numbanet.arrays.inputs import common_length
-from numbanet.errors import ArgumentError, DataError
+from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType
 from numbanet.models.graphs import ORDER, DataTypes
 from numbanet.runtime.device import Device, Executable
@@ -140,6 +140,33 @@ class Source(Protocol):
     def epoch(self, epoch: int, seed: int) -> Iterator[Piece]: ...
 
 
+@dataclass(frozen=True)
+class Part:
+    """Steps of one time through the data: from ``start`` on, of time ``number``."""
+
+    number: int
+    start: int
+    steps: int
+
+
+def part_of_pass(epoch: int, steps: int, limit: int | None) -> Part:
+    """What an epoch takes of data that are gone through in ``steps`` steps.
+
+    As in Keras, an epoch of ``limit`` steps goes on where the last one ended, and ends with the
+    data, early, with a warning; then the next begins anew.
+    """
+    if limit is None:
+        return Part(epoch, 0, steps)
+    number, place = divmod(epoch, -(-steps // limit))
+    start = place * limit
+    if steps - start < limit:
+        warnings.warn(
+            f"the data ran out: epoch {epoch + 1} has {steps - start} of {limit} steps",
+            stacklevel=2,
+        )
+    return Part(number, start, min(limit, steps - start))
+
+
 @dataclass(frozen=True, eq=False)
 class ArraySource:
     """Whole arrays, in a new order each time that they are gone through.
@@ -150,8 +177,8 @@ class ArraySource:
     batch_size : int
     shuffle : bool
     limit : int, optional
-        Steps of an epoch; the next one goes on where it ended. By default an epoch goes
-        through all samples once.
+        Steps of an epoch, at most, see `part_of_pass`. By default an epoch goes through all
+        samples once.
     """
 
     data: DataSet
@@ -168,15 +195,10 @@ class ArraySource:
         return self._steps_of_pass if self.limit is None else self.limit
 
     def epoch(self, epoch: int, seed: int) -> Iterator[Piece]:
-        first = epoch * self.steps
-        left = self.steps
-        while left:
-            turn, position = divmod(first, self._steps_of_pass)
-            order = epoch_order(self.data.samples, seed=seed, epoch=turn, shuffle=self.shuffle)
-            for piece in self._pass(order, position, left):
-                left -= piece.steps
-                first += piece.steps
-                yield piece
+        part = part_of_pass(epoch, self._steps_of_pass, self.limit)
+        samples = self.data.samples
+        order = epoch_order(samples, seed=seed, epoch=part.number, shuffle=self.shuffle)
+        yield from self._pass(order, part.start, part.steps)
 
     def pieces(self, order: np.ndarray) -> Iterator[Piece]:
         """Once through all samples in ``order``."""
@@ -192,90 +214,3 @@ class ArraySource:
             position, limit = position + count, limit - count
         if rest and limit and position == full:
             yield Piece(self.data, order, full * self.batch_size, rest, 1)
-
-
-class StreamSource:
-    """Batches as somebody hands them out: each is checked before its step.
-
-    Parameters
-    ----------
-    batches : iterable
-        Of what ``check`` takes. An iterator is gone through once, anything else once an epoch.
-    check : callable
-        Makes a `DataSet` of a batch.
-    limit : int, optional
-        Steps of an epoch; the next one goes on where it ended.
-    """
-
-    def __init__(
-        self,
-        batches: Iterable[Any],
-        check: Callable[[Any], DataSet],
-        limit: int | None = None,
-    ) -> None:
-        self._batches, self._check, self._limit = batches, check, limit
-        self._open: Iterator[Any] | None = None
-        self._orders: dict[int, np.ndarray] = {}
-
-    @property
-    def steps(self) -> int | None:
-        if self._limit is not None:
-            return self._limit
-        try:
-            return len(self._batches)  # type: ignore[arg-type]
-        except TypeError:
-            return None
-
-    def epoch(self, epoch: int, seed: int) -> Iterator[Piece]:
-        count = 0
-        for batch in islice(self._endless() if self._limit else self._once(), self._limit):
-            data = self._check(batch)
-            count += 1
-            yield Piece(data, self._order(data.samples), 0, data.samples, 1)
-        if count == 0 or (self._limit is not None and count < self._limit):
-            raise DataError(
-                "the batches ran out",
-                got=f"{count} of epoch {epoch + 1}",
-                expected=str(self._limit or "at least one"),
-                mend="Give steps_per_epoch, or something that can be gone through again",
-            )
-
-    def _once(self) -> Iterator[Any]:
-        return iter(self._batches)
-
-    def _endless(self) -> Iterator[Any]:
-        """Batches from where the last epoch ended, and from the start again where there is
-        one."""
-        is_spent = False
-        while True:
-            if self._open is None:
-                self._open = iter(self._batches)
-            for batch in self._open:
-                is_spent = False
-                yield batch
-            if is_spent or self._open is self._batches:
-                return
-            self._open, is_spent = None, True
-
-    def _order(self, samples: int) -> np.ndarray:
-        if samples not in self._orders:
-            self._orders[samples] = np.arange(samples, dtype=np.int64)
-        return self._orders[samples]
-
-
-def is_stream(x: Any) -> bool:
-    """Whether ``x`` hands out batches, and is no array, list or mapping of arrays."""
-    is_whole = isinstance(x, list | tuple | Mapping | str) or hasattr(x, "shape")
-    return isinstance(x, Iterable) and not is_whole and not hasattr(x, "__array__")
-
-
-def unpacked(batch: Any) -> tuple[Any, Any, Any]:
-    """``(x, y, sample_weight)`` of a batch ``x``, ``(x,)``, ``(x, y)`` or all three."""
-    if isinstance(batch, list) and len(batch) == 2:
-        batch = tuple(batch)  # what loaders make of pairs
-    if not isinstance(batch, tuple):
-        return batch, None, None
-    if not 1 <= len(batch) <= 3:
-        raise DataError("a batch is (x, y) or (x, y, sample_weight)", got=f"{len(batch)} parts")
-    x, y, weight = (*batch, None, None)[:3]
-    return x, y, weight

@@ -17,8 +17,17 @@ from numbanet.layers.embedding import Embedding
 from numbanet.layers.ownership import unbuilt_on_error, walk
 from numbanet.layers.structure import map_leaves
 from numbanet.models.compiled import Compiled
-from numbanet.models.data import ArraySource, DataSet, Source, StreamSource, is_stream, unpacked
+from numbanet.models.data import ArraySource, DataSet, Source
 from numbanet.models.signature import input_types
+from numbanet.models.streams import (
+    IndexedSource,
+    StreamSource,
+    in_order,
+    is_indexed,
+    is_stream,
+    length_of,
+    unpacked,
+)
 from numbanet.models.structure import Structured
 
 
@@ -42,7 +51,7 @@ class Fed(Structured):
         if is_stream(x):
             _refuse("batches bring their own", y=y, sample_weight=sample_weight)
             _refuse("arrays can be split, batches cannot", validation_split=fraction or None)
-            return self._stream(x, class_weight, limit), None
+            return self._stream(x, class_weight, limit, shuffle), None
         data = self._data_set(x, y, sample_weight, class_weight)
         held_out = None
         if fraction:
@@ -78,22 +87,31 @@ class Fed(Structured):
         return lambda: self._stream(x, None, limit)
 
     def _stream(
-        self, batches: Any, class_weight: Mapping[int, float] | None, limit: int | None
-    ) -> StreamSource:
+        self,
+        batches: Any,
+        class_weight: Mapping[int, float] | None,
+        limit: int | None,
+        shuffle: bool = False,
+    ) -> Source:
         """Batches as a source; a model that does not know its inputs looks at the first."""
 
         def check(batch: Any) -> DataSet:
             x, y, weight = unpacked(batch)
             return self._data_set(x, y, weight, class_weight)
 
+        has_length = is_indexed(batches) and length_of(batches) is not None
+        if is_indexed(batches) and not has_length:
+            batches = in_order(batches)
         if self._signature is None:
-            remaining = iter(batches)
+            remaining = in_order(batches)
             first = next(remaining, None)
             if first is not None:
                 check(first)
                 if remaining is batches:
                     batches = chain([first], remaining)
         self._need_compiled()
+        if has_length:
+            return IndexedSource(batches, check, shuffle, limit)
         return StreamSource(batches, check, limit)
 
     def _data_set(

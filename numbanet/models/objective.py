@@ -179,6 +179,13 @@ class Objective:
             found[meter.name] = meter.metric.finish(totals, count)
         return found
 
+    @property
+    def names(self) -> list[str]:
+        """The names of `results`, in their order."""
+        several = len(self.terms) > 1
+        losses = [f"{name}_loss" for name in self.terms] if several else []
+        return ["loss", *losses, *(meter.name for meter in self.meters)]
+
     @cached_property
     def meters(self) -> tuple[Meter, ...]:
         """The metrics of all outputs: of one output as they were given, of several by name, so

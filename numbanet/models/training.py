@@ -16,7 +16,7 @@ from numbanet.initializers import draw_seed
 from numbanet.models.callbacks import Callback, CallbackList
 from numbanet.models.checking import lint_model
 from numbanet.models.compiled import Compiled, require_positive
-from numbanet.models.data import ArraySource, is_stream, unpacked
+from numbanet.models.data import ArraySource
 from numbanet.models.feeding import Fed
 from numbanet.models.fitting import EVALUATION_BATCH, Fitting, Validation, run_test
 from numbanet.models.history import History
@@ -24,6 +24,7 @@ from numbanet.models.interrupts import Interrupts
 from numbanet.models.objective import LossSpec, MetricSpec
 from numbanet.models.predictor import Predictor, batches_of
 from numbanet.models.progress import Progress, Verbosity, show
+from numbanet.models.streams import in_order, is_stream, unpacked
 from numbanet.models.trainer import Trainer, Watcher
 from numbanet.optimizers import Optimizer, OptimizerLike
 from numbanet.plan.program import Program
@@ -168,7 +169,7 @@ class Trainable(Fed):
         ----------
         x, y : array_like, or list or dict of them
             Inputs and targets; all of one length. Or ``x`` alone: a `numbanet.data.DataLoader`,
-            a generator, or anything else that gives batches ``(x, y)`` or
+            a generator, Keras's ``PyDataset`` or anything else that gives batches ``(x, y)`` or
             ``(x, y, sample_weight)``.
         batch_size : int, optional
             Of arrays, by default 32. The last batch of an epoch has what is left.
@@ -181,14 +182,15 @@ class Trainable(Fed):
             Part of the arrays, its end, to validate on instead of training.
         validation_data : (x, y), (x, y, sample_weight), or what gives batches; optional
         shuffle : bool
-            Draw a new order of the arrays for each epoch.
+            Draw a new order of the arrays for each epoch, or of batches that have numbers.
         class_weight : dict of int to float, optional
             Weights of samples by their class.
         sample_weight : array_like, or list or dict of them by output, optional
             A factor for each sample in the loss, or for each element of the leading axes.
         initial_epoch : int
         steps_per_epoch : int, optional
-            The next epoch goes on where this many steps end.
+            The next epoch goes on where this many steps end; one that comes to the end of
+            the arrays is shorter, with a warning.
         validation_steps : int, optional
         validation_batch_size : int, optional
         validation_freq : int or sequence of int
@@ -318,7 +320,8 @@ class Trainable(Fed):
                 return output
         require_positive(batch_size=batch_size, steps=steps)
         if is_stream(x):
-            batches: Iterable[Any] = (self._batch_inputs(unpacked(each)[0]) for each in x)
+            given = in_order(x)
+            batches: Iterable[Any] = (self._batch_inputs(unpacked(each)[0]) for each in given)
         else:
             inputs = self._batch_inputs(x)
             samples = arrays.common_length(inputs)
@@ -357,6 +360,16 @@ class Trainable(Fed):
         data = self._data_set(x, y, sample_weight)
         pieces = ArraySource(data, data.samples).epoch(0, 0)
         return _scores(self._current_trainer().evaluate(pieces, Watcher()), return_dict)
+
+    def reset_metrics(self) -> None:
+        """Forget what loss and metrics were computed of, as each new pass does."""
+        if self._trainer is not None:
+            self._trainer.begin()
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What the numbers are that `evaluate` and `train_on_batch` return, in their order."""
+        return self._need_compiled().objective(self.signature).names
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch of any size, as `predict` returns them."""
