@@ -80,15 +80,19 @@ def _largest(ids: np.ndarray) -> int:
 
 
 def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:
-    """Raise DataError if an id is out of its range."""
+    """Raise DataError if an id of an input is out of its range."""
     for name, limit in limits.items():
-        array = arrays[name]
-        if not array.size or _largest(array) < limit.rows:
-            continue
-        wrong = array[((array < 0) | (array >= limit.rows)) & (array != limit.ignored)]
-        if wrong.size:
-            raise DataError(
-                f"input {name!r}: ids out of range",
-                got=f"{wrong.min()} .. {wrong.max()}",
-                expected=f"0 .. {limit.rows - 1}, the rows or classes there are",
-            )
+        check_range(name, arrays[name], limit)
+
+
+def check_range(name: str, ids: np.ndarray, limit: Limit) -> None:
+    """Raise DataError if one of the ids of input ``name`` is out of its range."""
+    if not ids.size or _largest(ids) < limit.rows:
+        return
+    wrong = ids[((ids < 0) | (ids >= limit.rows)) & (ids != limit.ignored)]
+    if wrong.size:
+        raise DataError(
+            f"input {name!r}: ids out of range",
+            got=f"{wrong.min()} .. {wrong.max()}",
+            expected=f"0 .. {limit.rows - 1}, the rows or classes there are",
+        )

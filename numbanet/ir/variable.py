@@ -46,8 +46,8 @@ class Variable:
     shape : tuple of int
         Of the form that `numpy` shows.
     version : int
-        Number of times that the numbers were replaced from the host. Who records values of the
-        variable compares it, to see that they are still those of now.
+        What ``changes`` was when the numbers were last replaced from the host. Who records
+        values of the variable compares it, to see that they are still those of now.
     """
 
     changes = 0
@@ -118,8 +118,8 @@ class Variable:
 
     def note_change(self) -> None:
         """Let others see that the numbers were replaced."""
-        self.version += 1
         Variable.changes += 1
+        self.version = Variable.changes
 
     def move(self, home: Home) -> np.ndarray:
         """Hand the numbers to ``home``, which keeps them from now on."""

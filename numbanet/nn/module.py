@@ -17,7 +17,7 @@ from numbanet.nn.conversion import convert, target
 from numbanet.nn.holder import Holder
 from numbanet.nn.hooks import Hook, RemovableHandle, after_forward, before_forward, register
 from numbanet.nn.text import describe
-from numbanet.tensors.replay import NOTHING
+from numbanet.tensors.replay import NOTHING, repeat
 from numbanet.tensors.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -71,7 +71,7 @@ class Module(Holder):
         """Compute ``forward``, and the hooks before and after it."""
         if not self._is_built_in or kwargs:
             return self._compute(args, kwargs)
-        result = shortcuts.take(self, args)
+        result = repeat(self, args, kwargs)
         if result is NOTHING:
             start = shortcuts.here()
             result = self._compute(args, kwargs)

@@ -11,7 +11,7 @@ import numpy as np
 from numbanet.errors import ArgumentError
 from numbanet.ir import Variable
 from numbanet.optimizers.rules import Rule, Slot
-from numbanet.tensors.optimize import Partition, filled
+from numbanet.tensors.partition import Partition, filled
 from numbanet.tensors.tensor import Tensor
 
 

@@ -15,7 +15,7 @@ from numbanet.optim.history import History, follow, histories, partitions
 from numbanet.optimizers.ranges import NOT_NEGATIVE, Range, check
 from numbanet.optimizers.rules import Rule
 from numbanet.tensors import optimize
-from numbanet.tensors.optimize import Partition
+from numbanet.tensors.partition import Partition
 from numbanet.tensors.tensor import Tensor
 
 Options = dict[str, Any]
@@ -175,7 +175,7 @@ class Optimizer:
         loss = None if closure is None else closure()
         for mover in self._movers:
             mover.look()
-        optimize.step(self._movers)
+        optimize.step(self, self._movers)
         self.steps_called += 1
         return loss
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from operator import attrgetter
 
@@ -15,11 +14,12 @@ from numbanet.ir import Value, topological
 from numbanet.tensors import tree
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.flow import gone, gradients_of, hooked, is_watched, reached, results_among
-from numbanet.tensors.gradients import Gradients
+from numbanet.tensors.gradients import Descent, Gradients
 from numbanet.tensors.modes import set_grad_enabled
 from numbanet.tensors.program import check_versions
 from numbanet.tensors.recorder import leaf_value
-from numbanet.tensors.tensor import Tensor
+from numbanet.tensors.replay import remember
+from numbanet.tensors.tensor import BACKWARD, Tensor
 from numbanet.tensors.trace import STATE, Call, Record, Trace, leaf_type
 from numbanet.tensors.traces import return_to
 
@@ -69,14 +69,15 @@ def backward(
     if is_gone or any(map(_IS_SPENT, holders)):
         raise gone()
     check_versions(trace, record.targets)
+    is_plain = gradient is None and not (retain_graph or retained or trace.freed)
+    if is_plain and trace.is_replayed and all(holder.variable for holder in holders):
+        again = Descent(record, tensor.slot, list(trace.passed), holders)
+        remember(trace.record, BACKWARD, again)
     trace.move(record)
     if not retain_graph:
         trace.freed |= record.freed
     if all(holder.gradient is None for holder in holders):
-        gradients = Gradients(trace, record, holders)
-        trace.gradients.append(weakref.ref(gradients))
-        for holder in holders:
-            holder.gradient = gradients
+        Gradients(trace, record, holders)
     else:
         for holder, result in zip(holders, trace.make(record), strict=True):
             _accumulate(holder, result)

@@ -78,7 +78,6 @@ def finish(trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
             tensor.trace = None
     for variable in trace.mutated:
         variable.note_change()
-        trace.forget(variable)
     trace.mutated.clear()
 
 
@@ -94,11 +93,10 @@ def settle_readers(variable: Variable) -> None:
     trace = STATE.trace
     if trace is None:
         return
-    if any((variable, flag) in trace.variables for flag in (False, True)):
+    if trace.reads(variable):
         wanted = trace.pending()
         if wanted or trace.mutated:
             run(trace, wanted)
-        trace.forget(variable)
         trace.is_executed = True
 
 
@@ -150,10 +148,7 @@ def _replace_variable(tensor: Tensor, variable: Variable, new: Tensor) -> None:
     if trace is None or not new.is_result or trace is not STATE.trace:
         assign(tensor, new.array())
         return
-    trace.mutated[variable] = new.slot
-    trace.variables[variable, False] = new.slot
-    # As a leaf with a gradient it is read anew, once the trace has run.
-    trace.variables.pop((variable, True), None)
+    trace.mutate(variable, new.slot)
 
 
 def _keep_leaf(tensor: Tensor) -> None:

@@ -1,209 +1,29 @@
-"""The step of an optimizer: gradients, and all that is recorded behind them, in one program.
-
-Parameters that have taken the same steps form a *partition*. Their numbers lie in one flat
-variable, and so do their gradients and each of the rule's slots: a step is elementwise on them.
-"""
+"""The step of an optimizer: gradients, and all that is recorded behind them, in one program."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from itertools import repeat
-from operator import attrgetter, is_
-from typing import Any, Protocol
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
 from numbanet import ops
-from numbanet.ir import DType, Update, Value, Variable
-from numbanet.ops.state import pack
-from numbanet.optimizers.rules import Hyper, Rule
+from numbanet.ir import Update, Value, Variable
+from numbanet.runtime import Device
 from numbanet.state.flat import FlatState
 from numbanet.state.linking import Leaves
 from numbanet.tensors.dispatch import tensor_function
 from numbanet.tensors.flush import device, finish
 from numbanet.tensors.gradients import Gradients
 from numbanet.tensors.modes import no_grad
+from numbanet.tensors.partition import Group, Partition, Settings, variable_of
 from numbanet.tensors.program import LoadedProgram, Moves, Reading, Step, load
+from numbanet.tensors.replay import remember
 from numbanet.tensors.tensor import Tensor
-from numbanet.tensors.trace import STATE
-
-_GRADIENT = attrgetter("gradient")
-
-
-class Group(Protocol):
-    """Parameters that move by one rule, as an optimizer states them."""
-
-    @property
-    def params(self) -> Sequence[Tensor]: ...
-
-    @property
-    def rule(self) -> Rule: ...
-
-    @property
-    def numbers(self) -> Mapping[str, float]:
-        """The rule's hyperparameters as they are now."""
-        ...
-
-    partitions: list[Partition]
-    """Kept here from step to step; empty at first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """A rule, the names of its hyperparameters, and which of these are constants.
-
-    One object stands for the same settings each time, so that it can be a key.
-    """
-
-    rule: Rule
-    names: tuple[str, ...]
-
-
-class Partition:
-    """Parameters with one history: where they, their gradients and their slots lie.
-
-    Parameters
-    ----------
-    params : sequence of Tensor
-    slots : dict of str to (dict of Variable to Variable)
-        For each slot of a number an element: its numbers for each parameter's variable.
-    scalars : dict of str to Variable
-        Slots of one number.
-    steps : int
-        Steps taken so far.
-    """
-
-    def __init__(
-        self,
-        params: Sequence[Tensor],
-        slots: Mapping[str, Mapping[Variable, Variable]],
-        scalars: Mapping[str, float],
-        steps: int,
-    ) -> None:
-        self.params = list(params)
-        self.slots = {name: dict(each) for name, each in slots.items()}
-        self.scalars = {
-            name: Variable(np.float64(number), f"optimizer/{name}")
-            for name, number in scalars.items()
-        }
-        self.step = Variable(np.int64(steps), "optimizer/step")
-        self.hyper: dict[str, Variable] = {}
-        self.constants: dict[str, float] = {}
-        self.variables = [_variable(param) for param in params]
-        named = {f"{i}": variable for i, variable in enumerate(self.variables)}
-        self.state = FlatState(named)
-        self.slot_states = {
-            name: FlatState({path: each[variable] for path, variable in named.items()})
-            for name, each in self.slots.items()
-        }
-        self._settings: dict[object, Settings] = {}
-        self._last: tuple[Rule, Mapping[str, float], Settings] | None = None
-        self._moves = FlatState.moves
-
-    @classmethod
-    def fresh(
-        cls, params: Sequence[Tensor], rule: Rule, numbers: Mapping[str, float]
-    ) -> Partition:
-        """One of parameters that have not moved yet."""
-
-        slots = {
-            slot.name: {
-                variable: filled(variable, slot.first(numbers), f"optimizer/{slot.name}")
-                for variable in map(_variable, params)
-            }
-            for slot in rule.slots
-            if not slot.is_scalar
-        }
-        scalars = {slot.name: slot.first(numbers) for slot in rule.slots if slot.is_scalar}
-        return cls(params, slots, scalars, 0)
-
-    def part(self, params: Sequence[Tensor]) -> Partition:
-        """Some of the parameters, with the history that they have."""
-        wanted = [_variable(param) for param in params]
-        slots = {
-            name: {variable: each[variable] for variable in wanted}
-            for name, each in self.slots.items()
-        }
-        scalars = {name: float(each.numpy()) for name, each in self.scalars.items()}
-        return Partition(params, slots, scalars, int(self.step.numpy()))
-
-    def adopt(self) -> None:
-        """Take over what has moved elsewhere since the last step."""
-        if self._moves == FlatState.moves:
-            return
-        for state in (self.state, *self.slot_states.values()):
-            state.adopt()
-        self._moves = FlatState.moves
-
-    def settings(self, rule: Rule, numbers: Mapping[str, float]) -> Settings:
-        """Note the hyperparameters of this step; what of it a program depends on.
-
-        The learning rate, and what changes from step to step, is state that programs read; all
-        else is a constant in them. The same mapping holds the same numbers: who changes one
-        passes another.
-        """
-        if self._last is not None and self._last[0] is rule and self._last[1] is numbers:
-            return self._last[2]
-        key = (rule, self._set_numbers(numbers))
-        found = self._settings.setdefault(key, Settings(rule, tuple(numbers)))
-        self._last = (rule, numbers, found)
-        return found
-
-    def _set_numbers(self, numbers: Mapping[str, float]) -> tuple[object, ...]:
-        for name, number in numbers.items():
-            if name in self.hyper:
-                if self.constants[name] != number:
-                    self.hyper[name].assign(number)
-            elif name == "learning_rate" or self.constants.get(name, number) != number:
-                self.hyper[name] = Variable(np.float64(number), f"optimizer/{name}")
-            self.constants[name] = number
-        return tuple(
-            (name, None if name in self.hyper else number) for name, number in numbers.items()
-        )
-
-    def updates(
-        self, settings: Settings, gradients: Sequence[Value], leaves: Leaves
-    ) -> tuple[list[Update], Value]:
-        """One step on flat values; and the flat gradient."""
-        state = self.state
-        offsets = [segment.offset for segment in state.segments.values()]
-        gradient = pack(gradients, offsets, state.size)
-        step, flat = leaves.of(self.step), leaves.of(state.flat)
-        hyper = Hyper(
-            state.dtype,
-            ops.cast(step + 1, DType.FLOAT64),
-            {
-                name: leaves.of(self.hyper[name])
-                if name in self.hyper
-                else self.constants[name]
-                for name in settings.names
-            },
-            tuple(state.segments.values()),
-        )
-        variables = {
-            **{name: each.flat for name, each in self.slot_states.items()},
-            **self.scalars,
-        }
-        old = {name: leaves.of(variable) for name, variable in variables.items()}
-        moved, new = settings.rule.update(flat, gradient, old, hyper)
-        updates = [
-            Update(flat, moved),
-            Update(step, step + 1),
-            *(Update(old[name], new[name]) for name in variables),
-        ]
-        return updates, gradient
-
-    def gradients(self, flat: np.ndarray) -> dict[Tensor, np.ndarray]:
-        """The parts of a flat gradient, by parameter."""
-        return {
-            param: variable.shown(flat[at.offset : at.offset + at.size].reshape(at.shape))
-            for param, (variable, at) in zip(
-                self.params, self.state.segments.items(), strict=True
-            )
-        }
+from numbanet.tensors.trace import STATE, Trace, Way
 
 
 class Taken:
@@ -213,9 +33,8 @@ class Taken:
         self.parts = parts
         self.program = program
 
-    @cached_property
     def arrays(self) -> dict[Tensor, np.ndarray]:
-        """The numbers of each parameter's gradient."""
+        """The numbers of each parameter's gradient, while the program does not run again."""
         output = self.program.executable.output
         return {
             param: array
@@ -225,34 +44,123 @@ class Taken:
 
     def give(self, unseen: Gradients | None) -> None:
         """Let the gradients show what the program wrote, until it runs again."""
-        for part in self.parts:
-            for variable in part.variables:
-                variable.version += 1
-        Variable.changes += 1
         if unseen is not None:
             unseen.trace, unseen.taken = None, self
             self.program.readers.append(weakref.ref(unseen))
             return
+        arrays = cache(self.arrays)
         for param in _params(self.parts):
             gradient = _gradient(param)
             gradient.trace, gradient.slot, gradient.is_result = None, -1, False
-            Reading(self.program, partial(self._read, param)).give(gradient)
-
-    def _read(self, param: Tensor) -> np.ndarray:
-        return self.arrays[param]
+            Reading(self.program, partial(_read, arrays, param)).give(gradient)
 
 
-def step(groups: Sequence[Group]) -> None:
+def _read(arrays: Callable[[], Mapping[Tensor, np.ndarray]], param: Tensor) -> np.ndarray:
+    return arrays()[param]
+
+
+@dataclass(eq=False, slots=True)
+class Chosen:
+    """The partitions of a group that move, and what their hyperparameters were."""
+
+    parts: list[Partition]
+    settings: list[Settings]
+    numbers: Mapping[str, float]
+
+    @classmethod
+    def of(cls, group: Group, *, are_live: bool) -> Chosen:
+        """What moves now."""
+        parts = _partitions(group, are_live=are_live)
+        settings = [part.settings(group.rule, group.numbers) for part in parts]
+        return cls(parts, settings, group.numbers)
+
+    def is_set_by(self, group: Group) -> bool:
+        """Set the hyperparameters of now; whether the same program can read them."""
+        if self.numbers is not group.numbers:
+            now = [part.settings(group.rule, group.numbers) for part in self.parts]
+            if now != self.settings:
+                return False
+            self.numbers = group.numbers
+        return True
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Again:
+    """A step, and what has to be as it was for it to be the same again.
+
+    Attributes
+    ----------
+    passed : list of Way
+        The way of the trace: it says where the gradients are.
+    chosen : list of Chosen
+        What moves of each group.
+    asked : list of int
+        Slots of the results that were held.
+    """
+
+    passed: list[Way]
+    mutated: dict[Variable, int]
+    chosen: list[Chosen]
+    asked: list[int]
+    moves: int
+    device: Device
+    taken: Taken
+
+    def take(self, trace: Trace, groups: Sequence[Group]) -> bool:
+        """Take the step, if it is this one."""
+        gradients = trace.gradients[0]() if len(trace.gradients) == 1 else None
+        if (
+            gradients is None
+            or not trace.is_replayed
+            or trace.passed != self.passed
+            or trace.mutated != self.mutated
+            or self.moves != FlatState.moves
+            or self.device is not device()
+            or not self._moves_the_same(groups, gradients)
+        ):
+            return False
+        held = trace.held()
+        if [slot for slot, _ in held] != self.asked:
+            return False
+        trace.gradients.clear()
+        _take(self.taken, trace, held, gradients)
+        return True
+
+    def _moves_the_same(self, groups: Sequence[Group], gradients: Gradients) -> bool:
+        if len(groups) != len(self.chosen):
+            return False
+        count = 0
+        for group, chosen in zip(groups, self.chosen, strict=True):
+            for param in group.params:
+                if param.gradient is not gradients:
+                    return False
+            count += len(group.params)
+            if group.partitions != chosen.parts or not chosen.is_set_by(group):
+                return False
+        return count == len(gradients.holders)
+
+
+def step(optimizer: object, groups: Sequence[Group]) -> None:
     """Take one step: run what was recorded, the gradients of all groups, and their rules.
 
     Parameters without a gradient stay where they are.
+
+    Parameters
+    ----------
+    optimizer : object
+        Whose step it is, to find it again.
+    groups : sequence of Group
     """
+    trace = STATE.trace
+    again = None if trace is None else trace.record.ways.get(optimizer)
+    if again is None or not again.take(trace, groups):
+        _step(optimizer, groups)
+
+
+def _step(optimizer: object, groups: Sequence[Group]) -> None:
     unseen = _unseen([param for group in groups for param in group.params])
-    what = tuple(
-        (part, part.settings(group.rule, group.numbers))
-        for group in groups
-        for part in _partitions(group, are_live=unseen is not None)
-    )
+    chosen = [Chosen.of(group, are_live=unseen is not None) for group in groups]
+    what = [pair for each in chosen for pair in zip(each.parts, each.settings, strict=True)]
     if not what:
         return
     parts = [part for part, _ in what]
@@ -260,28 +168,41 @@ def step(groups: Sequence[Group]) -> None:
     slots = _slots(_params(parts)) if unseen is None else ()
     trace = STATE.trace
     assert trace is not None
-    wanted = trace.pending(unseen)
-    if slots:
-        consumed = set(slots)
-        wanted = [each for each in wanted if each[0] not in consumed]
+    consumed = set(slots)
+    held = [each for each in trace.pending(unseen) if each[0] not in consumed]
     for part in parts:
         part.adopt()
-    asked = tuple([slot for slot, _ in wanted])
-    mutated = tuple(trace.mutated.items())
-    key = ("step", what, slots, asked, mutated, FlatState.moves, device())
+    asked = [slot for slot, _ in held]
+    mutated = dict(trace.mutated)
+    key = ("step", *what, slots, *asked, *mutated.items(), FlatState.moves, device())
     program = trace.record.programs.get(key)
     if program is None:
         params = _params(parts)
         sources = slots if unseen is None else _unseen_slots(unseen, params)
-        added = Step(tuple(zip(sources, map(_variable, params), strict=True)), _moves(what))
-        program = load(trace.record, asked, trace.mutated, device(), added)
+        added = Step(tuple(zip(sources, map(variable_of, params), strict=True)), _moves(what))
+        program = load(trace.record, asked, mutated, device(), added)
         trace.record.programs[key] = program
-    program.run(trace, wanted)
-    finish(trace, wanted)
-    # What the trace goes on with reads the new numbers; everything else was just computed.
-    trace.variables.clear()
+    taken = Taken(parts, program)
+    if unseen is not None and trace.is_replayed:
+        passed, moves = list(trace.passed), FlatState.moves
+        again = Again(passed, mutated, chosen, asked, moves, device(), taken)
+        remember(trace.record, optimizer, again)
+    _take(taken, trace, held, unseen)
+
+
+def _take(
+    taken: Taken,
+    trace: Trace,
+    held: Sequence[tuple[int, Tensor]],
+    unseen: Gradients | None,
+) -> None:
+    taken.program.run(trace, held)
+    finish(trace, held)
+    # Everything that somebody holds was just computed, and all that goes on reads new numbers.
     trace.results.clear()
-    Taken(parts, program).give(unseen)
+    for part in taken.parts:
+        part.note_change()
+    taken.give(unseen)
 
 
 def _params(parts: Sequence[Partition]) -> list[Tensor]:
@@ -295,7 +216,7 @@ def _unseen(params: Sequence[Tensor]) -> Gradients | None:
         isinstance(gradients, Gradients)
         and gradients.trace is STATE.trace
         and len(gradients.holders) == len(params)
-        and all(map(is_, map(_GRADIENT, params), repeat(gradients)))
+        and all(param.gradient is gradients for param in params)
     ):
         return gradients
     return None
@@ -378,14 +299,3 @@ def _flat_name(number: int) -> str:
 def _gradient(param: Tensor) -> Tensor:
     assert param.grad is not None
     return param.grad
-
-
-def _variable(param: Tensor) -> Variable:
-    assert param.variable is not None
-    return param.variable
-
-
-def filled(like: Variable, number: float, name: str) -> Variable:
-    """A variable of the type and layout of ``like``, full of one number."""
-    array = np.full(like.shape, number, like.type.dtype.numpy)
-    return Variable(array, name, layout=like.layout)

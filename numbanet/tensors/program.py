@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from numbanet.arrays.ids import Limit, check_ids, id_limits
+from numbanet.arrays.ids import Limit, check_range, id_limits
 from numbanet.compile import compile_program
 from numbanet.errors import GraphError
 from numbanet.ir import Graph, Update, Value, Variable, topological
@@ -89,6 +89,9 @@ class LoadedProgram:
     readers: list[weakref.ref[Reader]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._bound = tuple(
+            (slot, name, self.limits.get(name)) for slot, name in self.inputs.items()
+        )
         self._readings = {
             slot: Reading(self, partial(self.executable.output, name))
             for slot, name in self.outputs.items()
@@ -96,19 +99,21 @@ class LoadedProgram:
 
     def run(self, trace: Trace, wanted: Sequence[tuple[int, Tensor]]) -> None:
         """Run on the leaves of ``trace``; ``wanted`` tensors can be read afterwards."""
-        check_versions(trace, self.variables)
-        self._save_readings()
-        leaves = trace.leaves
-        arrays = {name: leaves[slot].array() for slot, name in self.inputs.items()}
-        if self.limits:
-            check_ids(arrays, self.limits)
-        for name, array in arrays.items():
-            self.executable.bind(name, array)
-        self.executable.run()
+        if trace.clock != Variable.changes:
+            check_versions(trace, self.variables)
+        if self.readers:
+            self._save_readings()
+        executable = self.executable
+        for slot, name, limit in self._bound:
+            array = trace.noted[slot].array()
+            if limit is not None:
+                check_range(name, array, limit)
+            executable.bind(name, array)
+        executable.run()
         for slot, tensor in wanted:
             self._readings[slot].give(tensor)
         for variable, name in self.assigned.items():
-            variable.store(self.executable.output(name))
+            variable.store(executable.output(name))
 
     def _save_readings(self) -> None:
         """The next run overwrites what somebody may still want to read."""
@@ -121,17 +126,13 @@ class LoadedProgram:
 
 def check_versions(trace: Trace, slots: Sequence[int]) -> None:
     """Raise GraphError if a variable has changed since the trace read it."""
-    if trace.changes == Variable.changes:
-        return
     for slot in slots:
-        version = trace.versions.get(slot)
-        variable = None if version is None else trace.leaves[slot].variable
-        if variable is not None and variable.version != version:
+        tensor = trace.leaves.get(slot)
+        variable = None if tensor is None else tensor.variable
+        if variable is not None and trace.is_past(variable, slot):
             raise GraphError(
                 f"{variable.name!r} was changed after a result had been computed from it that "
                 "is needed now",
-                got=f"version {variable.version}",
-                expected=f"version {version}",
                 mend="Change parameters after backward() and step(), or read results before",
             )
 

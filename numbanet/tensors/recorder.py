@@ -16,7 +16,7 @@ from numbanet.tensors import tree
 from numbanet.tensors.arguments import PLACEHOLDER, described, substitute
 from numbanet.tensors.modes import MODES
 from numbanet.tensors.numbers import Place, as_data, common_dtype, may_vary, numbers_of
-from numbanet.tensors.replay import make_guard
+from numbanet.tensors.replay import make_guard, remember
 from numbanet.tensors.symbolic import variable_leaf
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import Call, Record, Trace, leaf_type
@@ -70,13 +70,28 @@ def call(
                 f"{function.__name__}() with such an argument: {error}"
             ) from error
         raise
-    previous = trace.record
-    if random is None and (previous.again is None or previous.again.record is not record):
-        previous.again = make_guard(record, args, kwargs, trace)
-    results = trace.advance(record)
+    if random is None:
+        _remember(trace, function, record, args, kwargs)
+    trace.move(record)
+    results = trace.make(record)
     if record.is_view:
         tensors[0].add_views(results)
-    return record.restore(results)
+    return results[0] if record.restore is None else record.restore(results)
+
+
+def _remember(
+    trace: Trace,
+    function: Callable[..., Any],
+    record: Record,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Expect the call that leads to ``record`` to come again."""
+    known = trace.record.ways.get(function)
+    if known is None or known.record is not record:
+        guard = make_guard(record, args, kwargs, trace)
+        if guard is not None:
+            remember(trace.record, function, guard)
 
 
 def _common(
@@ -160,6 +175,7 @@ def _record(trace: Trace, made: Call, tensors: list[Tensor], new: Iterable[int])
         ),
         restore=restore,
         random=parent.random if made.random is not None else source.taken,
+        made=trace.number,
         brings_seed=source.is_new,
         is_view=getattr(made.function, "is_view", False),
         is_spent=needs and all(tensor.is_spent for tensor in moving),
@@ -206,10 +222,11 @@ def leaf_value(tensor: Tensor, slot: int) -> Value:
     return input_value(f"slot{slot}", tensor.tensor_type.shape, tensor.tensor_type.dtype)
 
 
-def flatten_results(returned: Any) -> tuple[list[Value], Callable[[list[Any]], Any]]:
-    """Values of a call, and what makes of as many tensors what the call returns."""
+def flatten_results(returned: Any) -> tuple[list[Value], Callable[[list[Any]], Any] | None]:
+    """Values of a call, and what makes of as many tensors what the call returns; None if that
+    is the only one."""
     if isinstance(returned, Value):
-        return [returned], lambda results: results[0]
+        return [returned], None
     kind = type(returned)
     if hasattr(kind, "_fields"):
         return list(returned), lambda results: kind(*results)
@@ -220,7 +237,7 @@ def flatten_results(returned: Any) -> tuple[list[Value], Callable[[list[Any]], A
         def restore(results: list[Any]) -> Any:
             rest = iter(results)
             return kind(
-                part([next(rest) for _ in range(count)])
+                next(rest) if part is None else part([next(rest) for _ in range(count)])
                 for count, (_, part) in zip(counts, nested, strict=True)
             )
 

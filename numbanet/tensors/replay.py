@@ -1,21 +1,23 @@
 """Replay: a call that comes as it came last time is found without looking it up.
 
-Each record remembers the call that followed it last, as a `Guard`: what each argument has to be
-for the call to be the same. A training loop goes the same way again and again, so most calls
-cost a few comparisons. Whatever does not fit goes the long way, by `numbanet.tensors.recorder`.
+Each record remembers, by what was called next, how it went on: as a `Guard`, which is what each
+argument has to be for the call to be the same. A training loop goes the same way again and
+again, so most calls cost a few comparisons. Whatever does not fit goes the long way, by
+`numbanet.tensors.recorder`.
 
 What a guard relies on is that the way so far says which tensor has which slot. It does until
-the trace has run or a variable was changed in it; from then on nothing is replayed there.
+the trace has run or a variable has changed; from then on nothing is replayed there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
-from numbanet.ir import DType, Variable
+from numbanet.ir import DType, TensorType, Variable
 from numbanet.tensors.modes import MODES
 from numbanet.tensors.tensor import Tensor
 from numbanet.tensors.trace import ROOT, STATE, Record, Trace
@@ -23,6 +25,9 @@ from numbanet.tensors.traces import begin
 
 NOTHING = object()
 """What `repeat` returns if the call is another one."""
+
+MOST_WAYS = 8
+"""Calls that a record remembers."""
 
 # What an argument has to be.
 _RESULT, _VARIABLE, _CONSTANT, _DATA, _KNOWN_DATA = range(5)
@@ -33,37 +38,47 @@ Expectation = tuple[int, Any, Any, bool]
 """A kind; the tensor, slot, constant or type; the variable; whether it requires a gradient."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Guard:
     """A call, and what its arguments have to be.
 
     Attributes
     ----------
+    record : Record
+        Where it leads.
     names : tuple of str
         Of the keyword arguments, in order.
     expected : tuple of Expectation
         For each argument.
     different : tuple of (int, int)
         Arguments that are not the same tensor.
-    leaves : tuple of (int, int, (Variable, bool) or None)
-        Of each leaf that the call reads first: which argument, the slot, and its variable.
+    data : tuple of (int, int)
+        Which arguments are data that is read for the first time, and the slots.
+    leaves : dict of int to Tensor
+        Variables that are read for the first time, by slot; ``variables`` belongs to them.
     viewed : int
         The argument of which the results are views; -1 if they are not.
+    seed : int
+        The slot of the seed, if it is brought; else -1.
     """
 
-    function: Callable[..., Any]
+    record: Record
     names: tuple[str, ...]
     grad: bool
     expected: tuple[Expectation, ...]
     different: tuple[tuple[int, int], ...]
-    leaves: tuple[tuple[int, int, tuple[Variable, bool] | None], ...]
+    data: tuple[tuple[int, int], ...]
+    leaves: Mapping[int, Tensor]
+    variables: Mapping[tuple[Variable, bool], int]
     viewed: int
-    record: Record
+    seed: int
 
-    def fits(self, trace: Trace | None, given: Sequence[Any]) -> bool:
-        """Whether ``given`` are the arguments of this call again: in ``trace``, or at the
-        beginning of another."""
-        for argument, (kind, what, variable, requires_grad) in zip(
+    def fits(self, trace: Any, given: Sequence[Any]) -> bool:
+        """Whether ``given`` are the arguments of this call again in ``trace``; something that
+        is no trace stands for one that is about to begin."""
+        if len(given) != len(self.expected):
+            return False
+        for argument, (kind, what, variable, needs_grad) in zip(
             given, self.expected, strict=True
         ):
             if kind == _RESULT:
@@ -73,58 +88,58 @@ class Guard:
                     or argument.trace is not trace
                 ):
                     return False
+            elif kind == _DATA:
+                # Only what is, or was, a result has numbers and a gradient that goes on.
+                if (
+                    type(argument) is not Tensor
+                    or argument.numbers is None
+                    or argument.needs_grad is not needs_grad
+                    or argument.trace is trace
+                    or not _is_type(argument.tensor_type, what)
+                    or (needs_grad and (argument.is_result or argument.is_spent))
+                ):
+                    return False
             elif kind == _VARIABLE:
                 if (
                     argument is not what
-                    or argument.needs_grad is not requires_grad
+                    or argument.needs_grad is not needs_grad
                     or argument.variable is not variable
                 ):
                     return False
             elif kind == _CONSTANT:
                 if argument is not what and not _is_same(argument, what):
                     return False
-            elif not isinstance(argument, Tensor) or argument.is_result:
-                return False
-            elif kind == _KNOWN_DATA:
-                if argument.trace is not trace or argument.slot != what:
-                    return False
             elif (
-                argument.variable is not None
-                or argument.value is not None
-                or (trace is not None and argument.trace is trace)
-                or argument.is_spent
-                or argument.needs_grad is not requires_grad
-                or argument.tensor_type.shape != what.shape
-                or argument.tensor_type.dtype is not what.dtype
+                type(argument) is not Tensor
+                or argument.slot != what
+                or argument.trace is not trace
+                or argument.is_result
             ):
                 return False
-        return not any(given[one] is given[other] for one, other in self.different)
+        return not self.different or all(
+            given[one] is not given[other] for one, other in self.different
+        )
 
-    def enter(self, trace: Trace, given: Sequence[Any]) -> None:
-        """Number the leaves that the call reads first."""
-        for place, slot, variable in self.leaves:
-            tensor = given[place]
-            trace.leaves[slot] = tensor
-            if variable is None:
-                tensor.trace, tensor.slot = trace, slot
-            else:
-                trace.variables[variable] = slot
-                trace.versions[slot] = variable[0].version
+    def go(self, trace: Trace, given: Sequence[Any]) -> Any:
+        """Let ``trace`` go on to the record; what the call returns."""
+        for place, slot in self.data:
+            trace.add_data(given[place], slot)
+        trace.replay(self)
+        record = self.record
+        results = trace.make(record)
+        if self.viewed >= 0:
+            given[self.viewed].add_views(results)
+        return results[0] if record.restore is None else record.restore(results)
 
 
-def repeat(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a call returns that comes as it came last time; `NOTHING` if it does not."""
+def repeat(called: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What a function or module returns that is called as last time; else `NOTHING`."""
     trace = STATE.trace
     if trace is None:
         return NOTHING
     begins = trace.is_executed
-    guard = ROOT.again if begins else trace.record.again
-    if (
-        guard is None
-        or guard.function is not function
-        or guard.grad is not MODES.grad
-        or trace.mutated
-    ):
+    guard = (ROOT if begins else trace.record).ways.get(called)
+    if guard is None or guard.grad is not MODES.grad:
         return NOTHING
     given: Sequence[Any] = args
     if kwargs:
@@ -133,46 +148,48 @@ def repeat(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         given = (*args, *kwargs.values())
     elif guard.names:
         return NOTHING
-    if len(given) != len(guard.expected) or not guard.fits(None if begins else trace, given):
-        return NOTHING
     if begins:
-        trace = begin()
-    guard.enter(trace, given)
-    record = guard.record
-    results = trace.advance(record)
-    if guard.viewed >= 0:
-        given[guard.viewed].add_views(results)
-    return record.restore(results)
+        return guard.go(begin(), given) if guard.fits(NOTHING, given) else NOTHING
+    if trace.mutated or trace.clock != Variable.changes or not guard.fits(trace, given):
+        return NOTHING
+    return guard.go(trace, given)
+
+
+def remember(start: Record, called: object, way: Any) -> None:
+    """Let ``way`` be how it goes on after ``start`` if this is called."""
+    if len(start.ways) >= MOST_WAYS:
+        start.ways.clear()
+    start.ways[called] = way
 
 
 def make_guard(
     record: Record, args: tuple[Any, ...], kwargs: dict[str, Any], trace: Trace
 ) -> Guard | None:
     """What tells that the call of ``record`` comes again; None if nothing simple does."""
-    made = record.call
-    if made is None or trace.is_executed or trace.mutated:
+    if record.call is None or trace.is_executed or trace.mutated:
         return None
-    # The seed is the trace's own.
-    new = record.leaf_slots[:-1] if record.brings_seed else record.leaf_slots
-    return guard_of(made.function, record, args, kwargs, trace, new, record.first)
+    parts = guard_parts([record], args, kwargs, trace)
+    return None if parts is None else Guard(*parts)
 
 
-def guard_of(
-    function: Callable[..., Any],
-    record: Record,
+def guard_parts(
+    records: Sequence[Record],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     trace: Trace,
-    new: Sequence[int],
-    first: int,
-) -> Guard | None:
-    """What tells that calls from slot ``first`` on come again, which lead to ``record``.
+    members: Mapping[int, Tensor] = MappingProxyType({}),
+) -> tuple[Any, ...] | None:
+    """The fields of a guard of the calls that led by ``records`` to the last of them.
 
-    ``new`` are the slots of the leaves that they read first: all of them arguments.
+    ``members`` are leaves that they read first and that are no arguments, by slot.
     """
+    first, record = records[0].first, records[-1]
+    seeds = [each.leaf_slots[-1] for each in records if each.brings_seed]
+    new = {slot for each in records for slot in each.leaf_slots}.difference(seeds, members)
     given = (*args, *kwargs.values())
     expected: list[Expectation] = []
-    leaves: list[tuple[int, int, tuple[Variable, bool] | None]] = []
+    data: dict[int, int] = {}
+    leaves: dict[int, Tensor] = dict(members)
     for place, argument in enumerate(given):
         if not isinstance(argument, Tensor):
             if not isinstance(argument, _SIMPLE) or _holds_more(argument):
@@ -180,34 +197,51 @@ def guard_of(
             expected.append((_CONSTANT, argument, None, False))
             continue
         slot = trace.slot_of(argument)
-        if slot is None or argument.is_spent or not (slot < first or slot in new):
+        is_new = slot in new
+        if slot is None or argument.is_spent or not (slot < first or is_new):
             return None
-        variable, requires_grad = argument.variable, argument.needs_grad
-        if argument.is_result:
-            expected.append((_RESULT, slot, None, False))
-        elif variable is not None:
-            expected.append((_VARIABLE, argument, variable, requires_grad))
-        elif slot in new:
-            expected.append((_DATA, argument.tensor_type, None, requires_grad))
-        else:
-            expected.append((_KNOWN_DATA, slot, None, False))
-        if slot in new:
-            key = None if variable is None else (variable, requires_grad)
-            leaves.append((place, slot, key))
-    if {slot for _, slot, _ in leaves} != set(new) or len(leaves) != len(new):
+        expected.append(_expectation(argument, slot, is_new))
+        if is_new and (slot in data.values() or slot in leaves):
+            return None
+        if is_new and argument.variable is None:
+            data[place] = slot
+        elif is_new:
+            leaves[slot] = argument
+    if {*data.values(), *leaves} != new.union(members):
         return None
-    data = [place for place, _, variable in leaves if variable is None]
     tensors = [place for place, argument in enumerate(given) if isinstance(argument, Tensor)]
-    return Guard(
-        function,
+    return (
+        record,
         tuple(kwargs),
         MODES.grad,
         tuple(expected),
         tuple(combinations(data, 2)),
-        tuple(leaves),
+        tuple(data.items()),
+        leaves,
+        {key_of(leaf): slot for slot, leaf in leaves.items()},
         tensors[0] if record.is_view else -1,
-        record,
+        seeds[0] if seeds else -1,
     )
+
+
+def key_of(tensor: Tensor) -> tuple[Variable, bool]:
+    """What `Trace.variables` knows a tensor of a variable by."""
+    assert tensor.variable is not None
+    return tensor.variable, tensor.needs_grad
+
+
+def _expectation(argument: Tensor, slot: int, is_new: bool) -> Expectation:
+    if argument.is_result:
+        return (_RESULT, slot, None, False)
+    if argument.variable is not None:
+        return (_VARIABLE, argument, argument.variable, argument.needs_grad)
+    if is_new:
+        return (_DATA, argument.tensor_type, None, argument.needs_grad)
+    return (_KNOWN_DATA, slot, None, False)
+
+
+def _is_type(type_: TensorType, what: TensorType) -> bool:
+    return type_ is what or (type_.shape == what.shape and type_.dtype is what.dtype)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import Reading
     from numbanet.tensors.trace import Trace
+
+
+BACKWARD = "backward"
+"""What a record remembers ``backward()`` by."""
 
 
 class Tensor:
@@ -61,6 +65,9 @@ class Tensor:
     """Views of it, and their views: whoever is one shares the list."""
     function: str = ""
     """Name of the function that a result comes from."""
+    aims: ClassVar[int] = 0
+    """How often a tensor of a variable came to show another one, or to ask for gradients or
+    not: who remembers what such a tensor is looks again."""
     __array_ufunc__ = None
     __hash__ = object.__hash__
 
@@ -101,6 +108,8 @@ class Tensor:
 
     def _show(self, variable: Variable) -> None:
         """Become a tensor that shows ``variable``."""
+        if self.variable is not None:
+            Tensor.aims += 1
         self.tensor_type = TensorType(variable.shape, variable.type.dtype)
         self.variable = variable
         self.trace = self.numbers = None
@@ -177,6 +186,8 @@ class Tensor:
 
             # What was recorded knows it as it was until now.
             leave_trace(self)
+        if self.variable is not None and requires_grad is not self.needs_grad:
+            Tensor.aims += 1
         self.needs_grad = requires_grad
         return self
 
@@ -318,6 +329,12 @@ class Tensor:
         GraphError
             If it does not require a gradient, or has been differentiated before.
         """
+        trace = self.trace
+        is_plain = gradient is None and inputs is None and not (retain_graph or create_graph)
+        if is_plain and trace is not None:
+            again = trace.record.ways.get(BACKWARD)
+            if again is not None and again.take(trace, self):
+                return
         from numbanet.tensors.backward import backward
 
         wanted = [inputs] if isinstance(inputs, Tensor) else inputs

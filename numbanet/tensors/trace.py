@@ -14,10 +14,10 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from numbanet.tensors.flow import Edge
     from numbanet.tensors.gradients import Gradients
     from numbanet.tensors.program import LoadedProgram
-    from numbanet.tensors.replay import Guard
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +61,9 @@ class Record:
         The values of its slots, in order.
     requires_grad : tuple of bool
         Of each result.
-    restore : callable
-        Results as the call returns them, out of a list of tensors.
+    restore : callable or None
+        Results as the call returns them, out of a list of tensors; None if it returns the only
+        one.
     random : int
         Number of random states taken so far; the first brings the trace's seed, a last leaf.
     is_spent : bool
@@ -76,16 +76,13 @@ class Record:
         The records that were seen to come next, by key.
     programs : dict
         What was compiled at this point, by what was asked for.
-    again : Guard or None
-        The call that came next last time.
-    shortcut : Shortcut or None
-        The same for the call of a module, which may be many calls; see `numbanet.nn.shortcuts`.
-    ways : dict of Module to Record
-        Modules that were called here, and where the call ended.
+    ways : dict of object to Way
+        How it went on last time, by what was called: a function, a module (which may be many
+        calls), backward, or an optimizer's step.
     place : Place
         Shared by records that differ only in numbers.
-    used : int
-        Number of the last trace that came this way.
+    made, used : int
+        Number of the trace that recorded it, and of the last that came this way.
     """
 
     parent: Record | None = None
@@ -94,7 +91,7 @@ class Record:
     leaves: tuple[Value, ...] = ()
     results: tuple[Value, ...] = ()
     requires_grad: tuple[bool, ...] = ()
-    restore: Callable[[list[Any]], Any] = lambda results: None
+    restore: Callable[[list[Any]], Any] | None = None
     random: int = 0
     brings_seed: bool = False
     is_view: bool = False
@@ -103,10 +100,9 @@ class Record:
     freed: frozenset[int] = frozenset()
     following: dict[Any, Record] = field(default_factory=dict)
     programs: dict[Any, LoadedProgram] = field(default_factory=dict)
-    again: Guard | None = None
-    shortcut: Any = None
-    ways: dict[Any, Record] = field(default_factory=dict)
+    ways: dict[Any, Any] = field(default_factory=dict)
     place: Place = field(default_factory=Place)
+    made: int = 0
     used: int = 0
 
     @cached_property
@@ -153,70 +149,149 @@ ROOT = Record()
 _NUMBERS = itertools.count(1)
 
 
+class Way(Protocol):
+    """Calls that come as they came last time, passed at once."""
+
+    @property
+    def record(self) -> Record:
+        """Where they lead."""
+        ...
+
+    @property
+    def leaves(self) -> Mapping[int, Tensor]:
+        """Variables that they read first, by slot."""
+        ...
+
+    @property
+    def variables(self) -> Mapping[tuple[Variable, bool], int]:
+        """The slots of these, as `Trace` knows them."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The slot of the seed, if they bring it; else -1."""
+        ...
+
+
 class Trace:
     """One walk through the tree, with the tensors of now.
+
+    Most calls come as they came last time, and then a `Way` knows which variables they read.
+    These are only noted here if somebody asks.
 
     Attributes
     ----------
     record : Record
         Where the walk is.
+    passed : list of Way
+        What came as it came last time.
+    is_replayed : bool
+        Whether that is all of it, so that ``passed`` says which tensor has which slot.
+    noted : dict of int to Tensor
+        Of ``leaves`` all that show no variable, and others if somebody asked.
     leaves : dict of int to Tensor
     variables : dict of (Variable, bool) to int
         The slot that holds a variable's numbers, by whether gradients are wanted.
     mutated : dict of Variable to int
         The slot of the numbers that a variable takes when the trace runs.
-    versions : dict of int to int
-        The version that a variable had when it became a leaf.
     edges : list of Edge
         Results whose gradients somebody else has a say in; see `numbanet.tensors.flow`.
+    clock : int
+        How often variables had changed when it began.
+    clocks : dict of int to int
+        The same of the slots that were read when they had changed since then.
     is_executed : bool
         Whether a program ran, or variables were changed from outside; calls on leaves only
         then start another trace.
-    changes : int
-        How often variables had changed when it began.
     """
 
     __slots__ = (
         "__weakref__",
-        "changes",
+        "_noted_up_to",
+        "_variables",
+        "clock",
+        "clocks",
         "count",
         "edges",
         "freed",
         "gradients",
         "is_executed",
-        "leaves",
+        "is_replayed",
         "mutated",
+        "noted",
         "number",
+        "passed",
         "record",
         "results",
         "retained",
         "seed",
-        "variables",
-        "versions",
     )
 
     def __init__(self) -> None:
         self.record = ROOT
         self.number = next(_NUMBERS)
         self.count = 0
-        self.leaves: dict[int, Tensor] = {}
+        self.passed: list[Way] = []
+        self._noted_up_to = 0
+        self.is_replayed = True
+        self.noted: dict[int, Tensor] = {}
+        self._variables: dict[tuple[Variable, bool], int] = {}
+        self.clock = Variable.changes
+        self.clocks: dict[int, int] = {}
         self.results: list[tuple[int, weakref.ref[Tensor]]] = []
         self.gradients: list[weakref.ref[Gradients]] = []
-        self.variables: dict[tuple[Variable, bool], int] = {}
         self.mutated: dict[Variable, int] = {}
-        self.versions: dict[int, int] = {}
         self.retained: dict[int, Tensor] = {}
         self.edges: list[Edge] = []
         self.freed: frozenset[int] = frozenset()
         self.seed: Tensor | None = None
         self.is_executed = False
-        self.changes = Variable.changes
+
+    @property
+    def leaves(self) -> dict[int, Tensor]:
+        self._note()
+        return self.noted
+
+    @property
+    def variables(self) -> dict[tuple[Variable, bool], int]:
+        self._note()
+        return self._variables
+
+    def _note(self) -> None:
+        """Note what was read on the ways that were passed."""
+        for way in self.passed[self._noted_up_to :]:
+            self.noted.update(way.leaves)
+            self._variables.update(way.variables)
+        self._noted_up_to = len(self.passed)
 
     def slot_of(self, tensor: Tensor) -> int | None:
         """The number of ``tensor`` here, if it has one."""
         if tensor.variable is not None:
-            return self.variables.get((tensor.variable, tensor.needs_grad))
+            return self.slot_of_variable(tensor.variable, tensor.needs_grad)
         return tensor.slot if tensor.trace is self else None
+
+    def slot_of_variable(self, variable: Variable, needs_grad: bool) -> int | None:
+        """The number of what a variable holds now, if it has one here."""
+        slot = self.variables.get((variable, needs_grad))
+        return None if slot is None or self.is_past(variable, slot) else slot
+
+    def is_past(self, variable: Variable, slot: int) -> bool:
+        """Whether ``variable`` has changed since it was read into ``slot``."""
+        return variable.version > self.clocks.get(slot, self.clock)
+
+    def reads(self, variable: Variable) -> bool:
+        """Whether what ``variable`` holds now was read."""
+        return any(
+            self.slot_of_variable(variable, needs_grad) is not None
+            for needs_grad in (False, True)
+        )
+
+    def mutate(self, variable: Variable, slot: int) -> None:
+        """Let ``variable`` take the numbers of ``slot`` when the trace runs."""
+        self.mutated[variable] = slot
+        self._read(variable, False, slot)
+        # As a leaf with a gradient it is read anew, once the trace has run.
+        self.variables.pop((variable, True), None)
 
     def enter(self, tensor: Tensor) -> tuple[int, bool]:
         """The number of ``tensor``, and whether it is a leaf that is new here."""
@@ -230,30 +305,42 @@ class Trace:
 
     def add_leaf(self, tensor: Tensor, slot: int) -> None:
         """Number a leaf."""
-        self.leaves[slot] = tensor
-        variable = tensor.variable
-        if variable is None:
-            tensor.trace, tensor.slot = self, slot
+        if tensor.variable is None:
+            self.add_data(tensor, slot)
         else:
-            self.variables[variable, tensor.needs_grad] = slot
-            self.versions[slot] = variable.version
+            self.noted[slot] = tensor
+            self._read(tensor.variable, tensor.needs_grad, slot)
+
+    def add_data(self, tensor: Tensor, slot: int) -> None:
+        """Number a leaf that shows no variable."""
+        self.noted[slot] = tensor
+        tensor.trace, tensor.slot = self, slot
+
+    def _read(self, variable: Variable, needs_grad: bool, slot: int) -> None:
+        self.variables[variable, needs_grad] = slot
+        if self.clock != Variable.changes:
+            self.clocks[slot] = Variable.changes
 
     def drop_leaf(self, slot: int) -> None:
         """Take back `add_leaf`: what was to read the leaf could not be recorded."""
-        tensor = self.leaves.pop(slot)
+        tensor = self.noted.pop(slot)
         if tensor.variable is None:
             tensor.trace = None
         else:
             del self.variables[tensor.variable, tensor.needs_grad]
-            del self.versions[slot]
 
-    def advance(self, record: Record) -> list[Tensor]:
-        """Go on to ``record``; its results."""
-        self.move(record)
-        return self.make(record)
+    def replay(self, way: Way) -> None:
+        """Go on to where ``way`` leads."""
+        self.passed.append(way)
+        self.record = record = way.record
+        self.count = record.end
+        record.used = self.number
+        if way.seed >= 0 and self.seed is None:
+            self.draw_seed(way.seed)
 
     def move(self, record: Record) -> None:
-        """Go on to ``record``, a call after those so far."""
+        """Go on to ``record``, a call after those so far that was looked up."""
+        self.is_replayed = False
         self.record = record
         self.count = record.end
         record.used = self.number
@@ -285,27 +372,17 @@ class Trace:
             tensors.append(tensor)
         return tensors
 
-    def forget(self, variable: Variable) -> None:
-        """Read ``variable`` anew from now on."""
-        for requires_grad in (False, True):
-            self.variables.pop((variable, requires_grad), None)
-
-    def forget_changed(self) -> None:
-        """Read variables that have changed anew from now on."""
-        for key, slot in list(self.variables.items()):
-            if self.versions.get(slot, key[0].version) != key[0].version:
-                del self.variables[key]
-
     def pending(self, besides: Gradients | None = None) -> list[tuple[int, Tensor]]:
-        """Results that somebody holds and whose numbers are not computed, by slot.
-
-        Gradients that nobody has looked at are among them, except for ``besides``.
-        """
+        """`held`, with gradients that nobody has looked at, except for ``besides``."""
         for reference in self.gradients:
             gradients = reference()
             if gradients is not None and gradients is not besides:
                 gradients.show()
         self.gradients.clear()
+        return self.held()
+
+    def held(self) -> list[tuple[int, Tensor]]:
+        """Results that somebody holds and whose numbers are not computed, by slot."""
         found = []
         for slot, reference in self.results:
             tensor = reference()
@@ -341,8 +418,8 @@ class Trace:
         """Whether a variable that ``slot`` is computed from has changed since it was read."""
         changed = {
             leaf
-            for leaf, version in self.versions.items()
-            if cast("Variable", self.leaves[leaf].variable).version != version
+            for leaf, tensor in self.leaves.items()
+            if tensor.variable is not None and self.is_past(tensor.variable, leaf)
         }
         if not changed or changed.isdisjoint(self.needed(slot)):
             return False

@@ -44,10 +44,10 @@ def trace_for(function: Callable[..., Any], tensors: list[Tensor]) -> Trace:
 def begin() -> Trace:
     """Leave the present trace, and begin another."""
     last, STATE.trace = STATE.trace, None
-    if last is not None:
+    if last is not None and (last.mutated or last.results or last.gradients):
         leave(last)
-    STATE.trace = Trace()
-    return STATE.trace
+    trace = STATE.trace = Trace()
+    return trace
 
 
 def return_to(trace: Trace) -> None:
@@ -55,13 +55,10 @@ def return_to(trace: Trace) -> None:
     last, STATE.trace = STATE.trace, trace
     if last is not None and last is not trace:
         leave(last)
-    trace.forget_changed()
 
 
 def leave(trace: Trace) -> None:
     """Compute what only needs numbers, so that nobody comes back for it."""
-    if not trace.mutated and not trace.results and not trace.gradients:
-        return
     if trace.mutated or any(trace.is_settleable(tensor) for _, tensor in trace.pending()):
         flush(trace)
 

@@ -37,7 +37,6 @@ def prune() -> None:
         if len(kept) < len(record.following):
             record.following.clear()
             record.following.update(kept)
-            record.again = record.shortcut = None
             record.ways.clear()
     _Size.now = len(_records())
     # A trace that is longer than the tree may be shall not prune it at every call.
@@ -45,7 +44,7 @@ def prune() -> None:
 
 
 def _stamp_ways() -> None:
-    """Let who leads to a record be used as late as that: shortcuts pass it by."""
+    """Let who leads to a record be used as late as that: guards pass it by."""
     for record in reversed(_records()):
         if record.parent is not None:
             record.parent.used = max(record.parent.used, record.used)

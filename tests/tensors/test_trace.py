@@ -212,7 +212,7 @@ def test_numbers_beside_integers_stay_what_they_are():
 def test_the_tree_drops_what_was_not_used_for_long(monkeypatch):
     # A long trace that another test left behind would be kept whole, beyond the limit.
     monkeypatch.setattr(ROOT, "following", {})
-    monkeypatch.setattr(ROOT, "again", None)
+    monkeypatch.setattr(ROOT, "ways", {})
     monkeypatch.setattr(tree._Size, "now", 0)
     limit = 60
     monkeypatch.setattr(tree._Size, "most", limit)

@@ -13,7 +13,7 @@ from numbanet.plan.program import Buffer, Program
 from numbanet.runtime.cpu.table import Row, Table
 from numbanet.runtime.cpu.threads import THREADS, Pool
 from numbanet.runtime.device import Executable
-from numbanet.runtime.host import aligned
+from numbanet.runtime.host import address_of, aligned
 
 if TYPE_CHECKING:
     from numbanet.runtime.cpu.device import CpuDevice
@@ -60,9 +60,9 @@ class CpuExecutable(Executable):
             self._keep(buffer, device.adopt(variable))
 
     def bind(self, name: str, array: np.ndarray) -> None:
-        buffer = _named(self.program.inputs, name, "input")
         if self._bound.get(name) is array:
             return
+        buffer = _named(self.program.inputs, name, "input")
         _check_bindable(name, buffer, array)
         with THREADS.lock:
             self._keep(buffer, array)
@@ -153,7 +153,7 @@ class CpuExecutable(Executable):
 
     def _keep(self, buffer: Buffer, array: np.ndarray) -> None:
         self._memory[buffer] = array
-        self._table.place(buffer, array.ctypes.data)
+        self._table.place(buffer, address_of(array))
 
 
 def _timed(pool: Pool, row: Row) -> float:
