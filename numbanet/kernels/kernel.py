@@ -6,8 +6,10 @@ calls' values addresses; an executor compiles the kernels and runs the calls in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from numbanet.ir.value import Value
 
@@ -53,12 +55,23 @@ class Kernel:
 
 @dataclass(frozen=True, eq=False)
 class Scratch:
-    """Memory that one lowered node needs while its calls run, and nobody reads afterwards."""
+    """Memory for what calls leave to each other, and nobody reads afterwards.
+
+    It holds ``slices`` that add up to a value, if there are more than one.
+    """
 
     nbytes: int
+    slices: int = 1
 
 
-Argument = Value | Scratch | int | float
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Numbers that a kernel reads, known when programs are planned."""
+
+    array: np.ndarray
+
+
+Argument = Value | Scratch | Table | int | float
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +91,12 @@ class Call:
         tile reads it.
     nbytes, flops : int
         Memory traffic and floating-point operations that the call cannot do without.
+    sliced : callable, optional
+        Gives what to do in the place of all calls of this one's node to leave the value, the
+        only one that they write, in slices. Asked if whoever reads it may add them up.
+    adding : callable, optional
+        ``adding(position, parts)``: the call that does the same, and adds up parts of the
+        argument at ``position`` as it reads them; None if it cannot.
     """
 
     kernel: Kernel
@@ -89,6 +108,43 @@ class Call:
     flops: int = 0
     offsets: tuple[tuple[int, int], ...] = field(default=())
     """``(position, bytes)``: an offset to add to the address of that argument."""
+    sliced: Callable[[], Slices] | None = None
+    adding: Callable[[int, Sequence[Part]], Call | None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """A value that lies in memory as ``count`` slices, to be added up in their order.
+
+    Attributes
+    ----------
+    calls : tuple of Call
+        They compute the slices.
+    memory : Scratch
+    count : int
+    apart : int
+        Elements from one slice to the next: at least the value's, and a multiple of four, so
+        that each can be read in quads.
+    add : Call
+        Adds them up, for readers that do not.
+    """
+
+    calls: tuple[Call, ...]
+    memory: Scratch
+    count: int
+    apart: int
+    add: Call
+
+
+@dataclass(frozen=True)
+class Part:
+    """Elements ``first`` to ``first + size - 1`` of what an argument reads lie in slices, and
+    the ``zeros`` elements after them are zero."""
+
+    first: int
+    size: int
+    zeros: int
+    slices: Slices
 
 
 @dataclass(frozen=True)

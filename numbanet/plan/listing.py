@@ -79,11 +79,12 @@ def _lane(launch: Launch) -> str:
 
 def _written(launch: Launch) -> str:
     places = [launch.arguments[position] for position in launch.writes]
-    return " ".join(
-        f"{_label(place.buffer)}+{place.offset}"
-        for place in places
-        if isinstance(place, Address)
-    )
+    return " ".join(_place(place) for place in places if isinstance(place, Address))
+
+
+def _place(place: Address) -> str:
+    where = f"{_label(place.buffer)}+{place.offset}"
+    return where if place.slices == 1 else f"{place.slices}x{where}"
 
 
 def _label(buffer: Buffer) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from numbanet.errors import VerificationError
 from numbanet.ir import Graph, Node, Value
-from numbanet.kernels.kernel import Call, Scratch
+from numbanet.kernels.kernel import Call, Scratch, Table
 from numbanet.ops.leaf import ConstantAttrs, InputAttrs, VariableAttrs
 from numbanet.ops.state import PACK, PackAttrs
 from numbanet.plan.lanes import Lanes
@@ -22,15 +22,15 @@ Place = tuple[Block, int]
 
 @dataclass
 class Placement:
-    """Blocks of values and of scratch memory; filled in by `place`."""
+    """Blocks of values, of scratch memory and of tables; filled in by `place`."""
 
     values: dict[Value, Place] = field(default_factory=dict)
-    scratch: dict[Scratch, Place] = field(default_factory=dict)
+    scratch: dict[Scratch | Table, Place] = field(default_factory=dict)
     buffers: list[Buffer] = field(default_factory=list)
 
-    def where(self, argument: Value | Scratch) -> Place:
+    def where(self, argument: Value | Scratch | Table) -> Place:
         """Block of a call's argument, and the byte offset in it."""
-        if isinstance(argument, Scratch):
+        if isinstance(argument, Scratch | Table):
             return self.scratch[argument]
         if argument not in self.values:
             raise VerificationError(f"nothing computes {argument!r}")
@@ -136,7 +136,12 @@ def _blocks(placement: Placement, arguments: Iterable[object]) -> Iterable[Block
     for argument in arguments:
         if isinstance(argument, Scratch) and argument not in placement.scratch:
             placement.scratch[argument] = (Block(argument.nbytes), 0)
-        if isinstance(argument, Value | Scratch):
+        if isinstance(argument, Table) and argument not in placement.scratch:
+            array = argument.array
+            buffer = Buffer("constant", f"table{list(array.shape)}", array.nbytes, array=array)
+            placement.buffers.append(buffer)
+            placement.scratch[argument] = (Block(array.nbytes, buffer), 0)
+        if isinstance(argument, Value | Scratch | Table):
             yield placement.where(argument)[0]
 
 

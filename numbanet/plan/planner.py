@@ -2,7 +2,7 @@
 
 ::
 
-    materialise -> schedule -> lower -> group -> lanes -> place -> arrange -> Program
+    materialise -> schedule -> lower -> slices -> group -> lanes -> place -> arrange -> Program
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from numbanet.ir import Graph, Node, Value
 from numbanet.ir.scope import common_path
-from numbanet.kernels.kernel import Call, Scratch
+from numbanet.kernels.kernel import Call, Scratch, Table
 from numbanet.ops.state import PACK
 from numbanet.plan.dependencies import needs
 from numbanet.plan.group import Join, Lowered, group
@@ -22,6 +22,7 @@ from numbanet.plan.memory import Block, Layout, arrange, check
 from numbanet.plan.placement import Placement, late_updates, place, share_in_place
 from numbanet.plan.program import Address, Buffer, Launch, Program
 from numbanet.plan.schedule import schedule
+from numbanet.plan.slices import take_slices
 
 Lower = Callable[[Node], tuple[Call, ...]]
 
@@ -68,11 +69,12 @@ def _scheduled(
     while True:
         ready = materialise(graph, late)
         order = schedule(ready)
+        lowered = {node: lower(node) for node in order.nodes if not _is_memory_only(node)}
+        lowered = take_slices(lowered, ready, join=join is not None)
         calls = [
             Lowered(call, (node,))
-            for node in order.nodes
-            if not _is_memory_only(node)
-            for call in lower(node)
+            for node, mine in lowered.items()
+            for call in mine
             if call.tiles > 0
         ]
         if join is not None:
@@ -127,9 +129,11 @@ def _launch(
     shifts = dict(call.offsets)
     arguments: list[Address | int | float] = []
     for position, argument in enumerate(call.arguments):
-        if isinstance(argument, Value | Scratch):
+        if isinstance(argument, Value | Scratch | Table):
             block, offset = placement.where(argument)
-            arguments.append(address(block, offset + shifts.get(position, 0)))
+            place = address(block, offset + shifts.get(position, 0))
+            slices = argument.slices if isinstance(argument, Scratch) else 1
+            arguments.append(replace(place, slices=slices))
         else:
             arguments.append(argument)
     return Launch(

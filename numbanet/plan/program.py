@@ -34,10 +34,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Address:
-    """A byte offset in a buffer."""
+    """A byte offset in a buffer, of so many slices that add up to a value."""
 
     buffer: Buffer
     offset: int = 0
+    slices: int = 1
 
 
 @dataclass(frozen=True)

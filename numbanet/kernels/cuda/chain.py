@@ -5,8 +5,8 @@ lanes`` and so on of each value, and what later ops read is kept in shared memor
 looks at a whole row, its lanes divide the work, and what they find is folded in shared memory,
 pair by pair: the order depends on the lengths of rows alone.
 
-The first op may be a large product: another call leaves partial sums of it in memory, and the
-chain adds them as it reads them.
+The first op may be a large product: another call leaves it in slices, and the chain adds
+them up as it reads them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from numbanet.ir import Node, Value, attrs_of
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
-from numbanet.kernels.cuda.matmul import epilogue_of, lower_sums
-from numbanet.kernels.cuda.partial import PartialSums
+from numbanet.kernels.cuda.matmul import epilogue_of, lower_slices
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.sizes import check_sizes
-from numbanet.kernels.kernel import Call, Kernel
+from numbanet.kernels.kernel import Call, Kernel, Slices
 from numbanet.kernels.source import render
 from numbanet.ops.composite import ROWS, CompositeAttrs, members, row_shape
 from numbanet.ops.fused import FUSED, Access, FusedAttrs
@@ -38,7 +37,7 @@ _UNROLL = 4
 def lower_rows(node: Node) -> tuple[Call, ...]:
     chain = _Chain.of(node)
     check_sizes(*node.inputs, *node.outputs)
-    first = () if chain.head is None else (chain.head.call,)
+    first = () if chain.head is None else chain.head.calls
     return (*first, chain.call(node))
 
 
@@ -53,8 +52,8 @@ class _Chain:
         What the kernel reads or writes in memory, and the names of the pointers.
     written : dict of Value to str
         Those that it writes.
-    head : PartialSums or None
-        The sums of the first step, if that is a product which another call computes.
+    head : Slices or None
+        Of the first step, if that is a product which another call computes.
     places : dict of Value to int
         Where in a block's shared numbers the rows of a value start.
     """
@@ -63,7 +62,7 @@ class _Chain:
     count: int
     arguments: dict[Value, str]
     written: dict[Value, str]
-    head: PartialSums | None
+    head: Slices | None
     lanes: int
     threads: int
     places: dict[Value, int] = field(default_factory=dict)
@@ -76,7 +75,7 @@ class _Chain:
         slots = [*node.inputs, *made]
         attrs = attrs_of(node, CompositeAttrs)
         results = [slots[slot] for slot in attrs.outputs]
-        head = lower_sums(steps[0]) if attrs.has_head else None
+        head = lower_slices(steps[0]) if attrs.has_head else None
         read = {value for step in steps[attrs.has_head :] for value in step.inputs}
         if attrs.has_head:
             read |= set(steps[0].inputs[2:])
@@ -108,7 +107,9 @@ class _Chain:
         results = dict(zip(self.written, node.outputs, strict=True))
         values = [results.get(value, value) for value in self.arguments]
         real = str(node.outputs[0].dtype)
-        first = () if self.head is None else (self.head.partials,)
+        head = self.head
+        first = () if head is None else (head.memory,)
+        numbers = (self.count,) if head is None else (self.count, head.apart)
         text = "\n".join(_Writer(self, real).lines()) + "\n"
         kernel = Kernel(
             name=_name(self.steps),
@@ -117,7 +118,7 @@ class _Chain:
             signature=(
                 *[f"{real}*"] * len(first),
                 *(f"{value.dtype}*" for value in values),
-                "int32",
+                *["int32"] * len(numbers),
             ),
             threads=self.threads,
         )
@@ -126,7 +127,7 @@ class _Chain:
         steps = self.steps[len(first) :]
         return Call(
             kernel,
-            (*first, *values, self.count),
+            (*first, *values, *numbers),
             tiles=math.ceil(self.count / self.rows),
             writes=tuple(range(start, start + len(results))),
             nbytes=sum(value.type.nbytes for value in values) + partial_bytes,
@@ -148,13 +149,15 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         chain = self._chain
-        partials = [] if chain.head is None else ["partials"]
-        names = ", ".join([*partials, *chain.arguments.values(), "rows"])
-        yield f"def kernel({names}):"
+        names = [*chain.arguments.values(), "rows"]
+        if chain.head is not None:
+            names = ["slices", *names, "apart"]
+        yield f"def kernel({', '.join(names)}):"
         for line in self._start():
             yield f"    {line}"
         for number, step in enumerate(chain.steps):
-            for line in self._step(step, is_head=number == 0 and chain.head is not None):
+            head = None if number else chain.head
+            for line in self._step(step, head):
                 # Names of elements' numbers begin anew in each step, with other types.
                 yield "    " + re.sub(r"\bt(\d+)\b", rf"t{number}_\1", line)
 
@@ -168,9 +171,9 @@ class _Writer:
         # Threads beyond the last row compute nothing, but meet the others at barriers.
         yield "is_row = row < rows"
 
-    def _step(self, step: Node, *, is_head: bool) -> Iterator[str]:
-        if is_head:
-            yield from self._head(step)
+    def _step(self, step: Node, head: Slices | None) -> Iterator[str]:
+        if head is not None:
+            yield from self._head(step, head)
         elif step.op is MATMUL:
             yield from self._product(step)
         elif step.op is FUSED:
@@ -233,14 +236,12 @@ class _Writer:
         statements, (result,) = render(expression, ["total", *reads], position)
         return [*statements, *self._keep(step.output, result, i)]
 
-    def _head(self, step: Node) -> Iterator[str]:
-        """Add up the partial sums of a product: the order of the splits."""
+    def _head(self, step: Node, head: Slices) -> Iterator[str]:
+        """Add up the slices of a product, in their order."""
         _, columns = row_shape(step.output)
-        head = self._chain.head
-        splits = 0 if head is None else head.splits
-        body = [f"at = int32(row * {columns} + i)", "total = partials[at]"]
-        for split in range(1, splits):
-            body.append(f"total = total + partials[int32({split} * rows * {columns} + at)]")
+        body = [f"at = int32(row * {columns} + i)", "total = slices[at]"]
+        for number in range(1, head.count):
+            body.append(f"total = total + slices[int32({number} * apart + at)]")
         yield from self._each(columns, [*body, *self._finish(step, "i")])
 
     def _product(self, step: Node) -> Iterator[str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from numbanet.ir import DType, Node, Value
 from numbanet.ir.op import attrs_of
-from numbanet.kernels.cuda.partial import PartialSums, Work, partial_sums, product_calls
+from numbanet.kernels.cuda.partial import Work, product_calls, product_slices
 from numbanet.kernels.cuda.product import Epilogue, Matrix, Product
 from numbanet.kernels.cuda.registry import lowering
-from numbanet.kernels.cuda.tiling import Plan, choose
+from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.iteration import Dims, collapse
-from numbanet.kernels.kernel import Call
+from numbanet.kernels.kernel import Call, Slices
 from numbanet.ops.expression import Expression
 from numbanet.ops.fused import broadcast
 from numbanet.ops.matmul import MatmulAttrs
@@ -23,15 +23,17 @@ def lower_matmul(node: Node) -> tuple[Call, ...]:
     attrs = attrs_of(node, MatmulAttrs)
     extras = tuple(node.inputs[2:])
     epilogue = epilogue_of(attrs.epilogue, node.output, extras)
-    return product_calls(*_product_of(node, extras), epilogue)
+    name, product, work = _product_of(node, extras)
+    plan = choose(work.rows, work.columns, work.terms, work.count, work.a.dtype)
+    return product_calls(name, product, work, plan, epilogue)
 
 
-def lower_sums(node: Node) -> PartialSums:
-    """The product alone, its epilogue left to whoever adds up the partial sums."""
-    return partial_sums(*_product_of(node, ()))
+def lower_slices(node: Node) -> Slices:
+    """The product alone, its epilogue left to whoever adds up the slices."""
+    return product_slices(*_product_of(node, ()))
 
 
-def _product_of(node: Node, extras: tuple[Value, ...]) -> tuple[str, Product, Work, Plan]:
+def _product_of(node: Node, extras: tuple[Value, ...]) -> tuple[str, Product, Work]:
     attrs = attrs_of(node, MatmulAttrs)
     a, b = node.inputs[:2]
     batch = _batch(node, attrs)
@@ -52,10 +54,9 @@ def _product_of(node: Node, extras: tuple[Value, ...]) -> tuple[str, Product, Wo
         terms=terms,
         count=batch.count,
     )
-    plan = choose(rows, columns, terms, batch.count, a.dtype)
     product = _product(attrs, batch, load_width(a), load_width(b))
     letters = "".join("t" if is_ else "n" for is_ in (attrs.transpose_a, attrs.transpose_b))
-    return f"matmul_{letters}", product, work, plan
+    return f"matmul_{letters}", product, work
 
 
 def epilogue_of(

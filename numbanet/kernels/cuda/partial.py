@@ -1,22 +1,22 @@
-"""Products as calls: one launch, or partial sums in scratch memory and a launch to add them."""
+"""Products as calls: one launch, or slices in scratch memory and somebody who adds them up."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from numbanet.ir import Value
+from numbanet.ir import DType, Value
 from numbanet.kernels.cuda.generated import make_generated
 from numbanet.kernels.cuda.product import Epilogue, Product, write_product
-from numbanet.kernels.cuda.simulate import SIMULATED
+from numbanet.kernels.cuda.registers import QUAD
 from numbanet.kernels.cuda.sizes import check_sizes
-from numbanet.kernels.cuda.tiling import Plan
-from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
-
-_SUM_THREADS = 16 if SIMULATED else 256
-_SLICES = 4 if SIMULATED else 8
-"""Threads that share one element's partial sums where there are many."""
+from numbanet.kernels.cuda.sums import sum_call
+from numbanet.kernels.cuda.tiling import Plan, choose
+from numbanet.kernels.kernel import Call, Kernel, Scratch, Slices
+from numbanet.kernels.operand import Operand
+from numbanet.ops.expression import identity
+from numbanet.ops.fused import broadcast, contiguous
 
 
 @dataclass(frozen=True)
@@ -54,31 +54,82 @@ class Work:
 def product_calls(
     name: str, product: Product, work: Work, plan: Plan, epilogue: Epilogue
 ) -> tuple[Call, ...]:
-    """The calls that compute ``work.out``; none if it is empty."""
+    """The calls that compute ``work.out``; none if it is empty.
+
+    What has no epilogue may be left in slices, and then of more: whoever reads it adds them up
+    at a lower price than a launch.
+    """
     check_sizes(work.a, work.b, work.out, *work.extras)
     if work.out.type.size == 0:
         return ()
     if plan.splits == 1:
-        return (_product_call(name, product, work, plan, epilogue, work.out),)
-    parts = partial_sums(name, product, work, plan)
-    return parts.call, add_up(work, epilogue, parts)
+        calls = (_product_call(name, product, work, plan, epilogue, work.out),)
+    else:
+        memory = _scratch(work, plan)
+        sums = _product_call(name, product, work, plan, Epilogue(), memory)
+        calls = (sums, add_up(memory, work.out, work.a.dtype, work.extras, epilogue))
+    is_all = work.rows * work.columns * work.count == work.out.type.size
+    if epilogue.expression is not None or not is_all:
+        return calls
+    sliced = functools.partial(product_slices, name, product, work)
+    return (*calls[:-1], replace(calls[-1], sliced=sliced))
 
 
-@dataclass(frozen=True)
-class PartialSums:
-    """``splits`` sums for each element of a product, one after the other in ``partials``, and
-    the call that computes them."""
-
-    call: Call
-    partials: Scratch
-    splits: int
-
-
-def partial_sums(name: str, product: Product, work: Work, plan: Plan) -> PartialSums:
+def product_slices(name: str, product: Product, work: Work) -> Slices:
+    """The product without its epilogue, for whoever adds up slices of it."""
     check_sizes(work.a, work.b, work.out)
-    partials = Scratch(plan.splits * work.out.type.size * work.a.dtype.itemsize)
-    call = _product_call(name, product, work, plan, Epilogue(), partials)
-    return PartialSums(call, partials, plan.splits)
+    sizes = (work.rows, work.columns, work.terms, work.count)
+    plan = choose(*sizes, work.a.dtype, is_added_by_reader=True)
+    memory = _scratch(work, plan)
+    call = _product_call(name, product, work, plan, Epilogue(), memory)
+    return in_slices(call, memory, work.out)
+
+
+def _scratch(work: Work, plan: Plan) -> Scratch:
+    return scratch_for(work.out.type.size, plan.splits, work.a.dtype)
+
+
+def scratch_for(elements: int, slices: int, dtype: DType) -> Scratch:
+    """Memory for slices that can be read in quads."""
+    apart = -(-elements // QUAD) * QUAD
+    return Scratch(slices * apart * dtype.itemsize, slices)
+
+
+def in_slices(call: Call, memory: Scratch, out: Value) -> Slices:
+    """What ``call`` leaves of ``out`` in ``memory``."""
+    add = add_up(memory, out, out.dtype)
+    return Slices((call,), memory, memory.slices, apart(memory, out.dtype), add)
+
+
+def added_up(slices: Slices) -> tuple[Call, ...]:
+    """The calls that compute a value, which may as well be left in slices."""
+    return (*slices.calls, replace(slices.add, sliced=lambda: slices))
+
+
+def apart(memory: Scratch, dtype: DType) -> int:
+    """Elements from one slice to the next."""
+    return memory.nbytes // memory.slices // dtype.itemsize
+
+
+def add_up(
+    memory: Scratch,
+    out: Value,
+    dtype: DType,
+    extras: tuple[Value, ...] = (),
+    epilogue: Epilogue | None = None,
+) -> Call:
+    """The call that adds up slices of numbers of type ``dtype``, in their order."""
+    shape = out.type.sizes
+    sums = Operand(memory, dtype, contiguous(shape))
+    write = Operand(out, out.dtype, contiguous(shape))
+    expression = identity(dtype)
+    reads = [sums]
+    if epilogue is not None and epilogue.expression is not None:
+        expression = epilogue.expression
+        sources = {"number": (), "vector": shape[-1:], "full": shape}
+        for extra, kind in zip(extras, epilogue.kinds, strict=True):
+            reads.append(Operand(extra, extra.dtype, broadcast(sources[kind], shape)))
+    return sum_call("sum_partials", expression, shape, reads, (write,), apart(memory, dtype))
 
 
 def in_place(
@@ -109,7 +160,8 @@ def _product_call(
     extras = work.extras if isinstance(out, Value) else ()
     to = _pointer(out) if isinstance(out, Value) else f"{real}*"
     pointers = (f"{real}*", f"{real}*", to, *map(_pointer, extras))
-    numbers = (*work.sizes, plan.splits, plan.chunk, work.out.type.size)
+    size = work.out.type.size if isinstance(out, Value) else apart(out, work.a.dtype)
+    numbers = (*work.sizes, plan.splits, plan.chunk, size)
     kernel = Kernel(
         name=f"{name}_{tiling.rows}x{tiling.columns}",
         make=make_generated,
@@ -128,61 +180,3 @@ def _product_call(
         nbytes=work.nbytes,
         flops=work.flops,
     )
-
-
-def add_up(work: Work, epilogue: Epilogue, parts: PartialSums) -> Call:
-    """The call that adds up partial sums in their order."""
-    out, real, partials = work.out, str(work.a.dtype), parts.partials
-    slices = _SLICES if parts.splits > 2 * _SLICES else 1
-    text = "\n".join(_write_sum(epilogue, real, slices)) + "\n"
-    arguments: tuple[Argument, ...] = (partials, out, *work.extras)
-    columns = out.type.sizes[-1] if out.type.rank else 1
-    pointers = (f"{real}*", _pointer(out), *map(_pointer, work.extras))
-    return Call(
-        kernel=Kernel(
-            name="sum_partials",
-            make=make_generated,
-            parameters=(text,),
-            signature=(*pointers, "int32", "int32", "int32"),
-            threads=_SUM_THREADS,
-        ),
-        arguments=(*arguments, out.type.size, columns, parts.splits),
-        tiles=math.ceil(out.type.size / (_SUM_THREADS // slices)),
-        writes=(1,),
-        in_place=in_place(work.extras, 2, out, 1),
-        nbytes=partials.nbytes + out.type.nbytes,
-        flops=parts.splits * out.type.size,
-    )
-
-
-def _write_sum(epilogue: Epilogue, real: str, slices: int) -> Iterator[str]:
-    """Source of ``kernel(partials, out, *extras, size, columns, splits)``.
-
-    ``slices`` threads add every ``slices``-th partial sum of an element, and the first of
-    them adds up what they have.
-    """
-    across = _SUM_THREADS // slices
-    names = ", ".join(("partials", "out", *epilogue.names, "size", "columns", "splits"))
-    yield f"def kernel({names}):"
-    if slices > 1:
-        yield f"    shared = cuda.shared.array({_SUM_THREADS}, {real})"
-    yield "    thread = thread_index()"
-    yield f"    position = int32(tile_index() * {across} + thread % {across})"
-    yield f"    total = {real}(0)"
-    yield f"    split = int32(thread // {across})"
-    yield "    if position < size:"
-    yield "        while split < splits:"
-    yield "            total = total + partials[int32(split * size + position)]"
-    yield f"            split = int32(split + {slices})"
-    if slices > 1:
-        yield "    shared[thread] = total"
-        yield "    cuda.syncthreads()"
-    yield f"    if position < size and thread < {across}:"
-    for i in range(1, slices):
-        yield f"        total = total + shared[uint32(thread + {i * across})]"
-    if "vector" in epilogue.kinds:
-        yield "        column = int32(uint32(position) % uint32(columns))"
-    statements, result = epilogue.write("total", "position", "column")
-    for line in statements:
-        yield f"        {line}"
-    yield f"        out[position] = {result}"

@@ -13,13 +13,15 @@ order on every GPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from numbanet.ir import DType, Node
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.partial import apart, in_slices, scratch_for
+from numbanet.kernels.cuda.registers import QUAD
 from numbanet.kernels.cuda.sizes import check_elements
 from numbanet.kernels.cuda.walks import Walks, offsets
 from numbanet.kernels.iteration import Dims, Step, split, with_position
@@ -52,11 +54,14 @@ def lower_reduction(
         return (work.call(kind, shape, outputs, folded.size, nbytes, flops),)
     partial_kind = "sum" if kind == "mean" else kind
     dtypes = attrs.expression.output_dtypes
-    partials = tuple(Scratch(shape.parts * kept.size * each.itemsize) for each in dtypes)
+    partials = tuple(scratch_for(kept.size, shape.parts, each) for each in dtypes)
     first = work.call(partial_kind, shape, partials, folded.size, nbytes, flops)
-    again = _work_on_partials(partials, dtypes, kept.size, shape.parts)
+    again = _work_on_partials(partials, dtypes, kept.size)
     last_shape = _Shape.of(again.kept, again.folded, may_cut=False)
-    return (first, again.call(kind, last_shape, outputs, folded.size, 0, 0))
+    last = again.call(kind, last_shape, outputs, folded.size, 0, 0)
+    if kind == "sum" and len(outputs) == 1 and dtypes[0].is_floating:
+        last = replace(last, sliced=lambda: in_slices(first, partials[0], outputs[0]))
+    return first, last
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ class _Work:
         kept, folded = Walks.of("k", self.kept), Walks.of("f", self.folded)
         text = _Writer(self, kind, shape, kept, folded).write()
         blocks = shape.blocks(self.kept.size)
-        sizes = (self.kept.size, self.folded.size, shape.chunk, blocks, count)
+        places = -(-self.kept.size // QUAD) * QUAD
+        sizes = (self.kept.size, self.folded.size, shape.chunk, blocks, count, places)
         numbers = (*sizes, *kept.numbers(self.kept), *folded.numbers(self.folded))
         pointers = [operand.pointer for operand in self.reads]
         pointers += [f"{dtype}*" for dtype in self.expression.output_dtypes]
@@ -142,9 +148,9 @@ class _Work:
 
 
 def _work_on_partials(
-    partials: tuple[Scratch, ...], dtypes: tuple[DType, ...], outputs: int, parts: int
+    partials: tuple[Scratch, ...], dtypes: tuple[DType, ...], outputs: int
 ) -> _Work:
-    access = Access(0, (outputs, 1))
+    parts, access = partials[0].slices, Access(0, (apart(partials[0], dtypes[0]), 1))
     reads = tuple(
         Operand(partial, dtype, access) for partial, dtype in zip(partials, dtypes, strict=True)
     )
@@ -171,7 +177,7 @@ class _Writer:
     def write(self) -> str:
         reads = [f"x{k}" for k in range(len(self._work.reads))]
         writes = [f"y{k}" for k in self._numbers]
-        sizes = ["outputs", "elements", "chunk", "blocks", "count"]
+        sizes = ["outputs", "elements", "chunk", "blocks", "count", "apart"]
         walks = [*self._kept.arguments, *self._folded.arguments]
         lines = [
             *self._place(),
@@ -285,7 +291,7 @@ class _Writer:
         return lines
 
     def _stores(self) -> list[str]:
-        lines = ["place = uint32(part * uint32(outputs) + output)"]
+        lines = ["place = uint32(part * uint32(apart) + output)"]
         for k in self._numbers:
             dtype = self._dtypes[k]
             is_mean = self._kind == "mean"

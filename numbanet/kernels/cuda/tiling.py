@@ -87,7 +87,9 @@ _LANES = 128
 _STAGE_CYCLES = 600
 """What a stage takes at the least: memory answers, everybody meets at the barrier."""
 _SUM_CYCLES = 3000
-"""What adding up split sums costs: one more launch, and the partial sums' way to memory."""
+"""What a launch that adds up split sums costs, beside their way to memory and back."""
+_READ_CYCLES = 500
+"""The same for a kernel that runs anyway: it waits once more for memory."""
 _BYTES = 2400
 """What memory moves in a cycle."""
 _MOST_SPLITS = 64
@@ -98,10 +100,23 @@ def tilings(dtype: DType) -> tuple[Tiling, ...]:
     return tuple(choice.tiling for choice in _choices(dtype))
 
 
-def choose(rows: int, columns: int, terms: int, count: int, dtype: DType) -> Plan:
-    """The fastest plan, by a rough estimate, for ``count`` products of these sizes."""
+def choose(
+    rows: int,
+    columns: int,
+    terms: int,
+    count: int,
+    dtype: DType,
+    *,
+    is_added_by_reader: bool = False,
+) -> Plan:
+    """The fastest plan, by a rough estimate, for ``count`` products of these sizes.
+
+    Split sums are added up by one more launch, or by whoever reads them.
+    """
+    sum_cycles = _READ_CYCLES if is_added_by_reader else _SUM_CYCLES
+    sizes = (rows, columns, terms, count)
     plans = [
-        (*_estimate(choice, splits, rows, columns, terms, count), choice.tiling, splits)
+        (*_estimate(choice, splits, *sizes, sum_cycles), choice.tiling, splits)
         for choice in _choices(dtype)
         for splits in _splits(choice.tiling, terms, rows * columns * count)
     ]
@@ -128,7 +143,13 @@ def _splits(tiling: Tiling, terms: int, results: int) -> list[int]:
 
 
 def _estimate(
-    choice: _Choice, splits: int, rows: int, columns: int, terms: int, count: int
+    choice: _Choice,
+    splits: int,
+    rows: int,
+    columns: int,
+    terms: int,
+    count: int,
+    sum_cycles: int,
 ) -> tuple[float, int]:
     """Cycles, and elements that are computed, if only to be thrown away.
 
@@ -141,7 +162,7 @@ def _estimate(
     last = math.ceil(rest / _MULTIPROCESSORS)
     cycles = stages * (rounds * _stage(choice, choice.resident) + _stage(choice, last))
     if splits > 1:
-        cycles += _SUM_CYCLES + 2 * 4 * splits * rows * columns * count / _BYTES
+        cycles += sum_cycles + 2 * 4 * splits * rows * columns * count / _BYTES
     return cycles, tiles * tiling.rows * tiling.columns
 
 

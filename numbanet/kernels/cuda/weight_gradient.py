@@ -23,14 +23,20 @@ from numbanet.kernels.cuda.convolution import Geometry, bases, images
 from numbanet.kernels.cuda.generated import make_generated
 from numbanet.kernels.cuda.indices import divide
 from numbanet.kernels.cuda.matmul import load_width
-from numbanet.kernels.cuda.partial import PartialSums, Work, add_up, product_calls
+from numbanet.kernels.cuda.partial import (
+    Work,
+    added_up,
+    in_slices,
+    product_calls,
+    scratch_for,
+)
 from numbanet.kernels.cuda.product import Epilogue, Matrix, Product
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.simulate import SIMULATED
 from numbanet.kernels.cuda.sizes import MOST_ELEMENTS, check_sizes
 from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.cuda.window import Window, add_for, put_for, slide_for, zeros_for
-from numbanet.kernels.kernel import Call, Kernel, Scratch
+from numbanet.kernels.kernel import Call, Kernel, Slices
 from numbanet.ops.convolution import Conv2dWeightGradAttrs
 
 
@@ -221,12 +227,13 @@ def lower_conv2d_weight_grad(node: Node) -> tuple[Call, ...]:
     if cut is None:
         plan = choose(g.outputs, g.window, terms, attrs.groups, y.dtype)
         return product_calls("conv2d_weight_grad", _product(g, x, y), work, plan, Epilogue())
-    parts = slide(cut, work)
-    if parts.splits == 1:
-        arguments = list(parts.call.arguments)
+    slices = slide(cut, work)
+    if slices.count == 1:
+        (call,) = slices.calls
+        arguments = list(call.arguments)
         arguments[2] = node.output
-        return (replace(parts.call, arguments=tuple(arguments)),)
-    return parts.call, add_up(work, Epilogue(), parts)
+        return (replace(call, arguments=tuple(arguments)),)
+    return added_up(slices)
 
 
 def _product(g: Geometry, x: Value, y: Value) -> Product:
@@ -244,7 +251,7 @@ def _product(g: Geometry, x: Value, y: Value) -> Product:
     )
 
 
-def slide(cut: Sliding, work: Work) -> PartialSums:
+def slide(cut: Sliding, work: Work) -> Slices:
     """The sums over as many parts of the images as fill the machine."""
     check_sizes(work.a, work.b, work.out)
     size = work.out.type.size
@@ -253,7 +260,7 @@ def slide(cut: Sliding, work: Work) -> PartialSums:
     most = max(1, min(wanted, MOST_ELEMENTS // size))
     each = math.ceil(chunks / most)
     splits = math.ceil(chunks / each)
-    partials = Scratch(splits * size * work.out.dtype.itemsize)
+    memory = scratch_for(size, splits, work.out.dtype)
     kernel = Kernel(
         name=f"conv2d_weight_grad_slide_{cut.pixels}",
         make=make_generated,
@@ -263,13 +270,13 @@ def slide(cut: Sliding, work: Work) -> PartialSums:
     )
     call = Call(
         kernel=kernel,
-        arguments=(work.b, work.a, partials, chunks, each, size),
+        arguments=(work.b, work.a, memory, chunks, each, size),
         tiles=cut.blocks * splits,
         writes=(2,),
         nbytes=work.nbytes,
         flops=work.flops,
     )
-    return PartialSums(call, partials, splits)
+    return in_slices(call, memory, work.out)
 
 
 @dataclass(frozen=True)
