@@ -2,7 +2,7 @@
 
 ::
 
-    bind -> decompose -> fold -> algebra -> layout -> cse -> epilogue -> fuse
+    bind -> decompose -> fold -> algebra -> layout -> cse -> reads -> epilogue -> fuse
     -> pooled -> rows -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
@@ -26,6 +26,7 @@ from numbanet.passes.fold import fold
 from numbanet.passes.fuse import fuse
 from numbanet.passes.layout import layout
 from numbanet.passes.pools import pools
+from numbanet.passes.reads import reads
 from numbanet.passes.rows import rows
 from numbanet.plan.planner import plan
 from numbanet.plan.program import Program
@@ -36,6 +37,7 @@ PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("algebra", algebra),
     ("layout", layout),
     ("cse", cse),
+    ("reads", reads),
     ("epilogue", epilogue),
     ("fuse", fuse),
     (POOLED.name, pools),

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from numbanet.ir import Graph, Node, Value, at_path, attrs_of, rebuild, rewrite
-from numbanet.ops import arithmetic, shapes
+from numbanet.ops import arithmetic, shapes, slices
 from numbanet.ops.casts import CAST
 from numbanet.ops.expression import is_positional
 from numbanet.ops.leaf import constant_number
@@ -221,8 +221,48 @@ def reduce_of_nothing(node: Node) -> Value | None:
     return shapes.reshape(value, node.output.type.shape)
 
 
+def add_neighbours(node: Node) -> Value | None:
+    """Two parts of a tensor among zeros are one part: a gradient that several slices have left
+    is their gradients side by side."""
+    ends = [_padded_axis(value.node) for value in node.inputs]
+    if None in ends or ends[0] != ends[1] or not node.output.type.is_known:
+        return None
+    axis = ends[0] or 0
+    parts = [value.node for value in node.inputs]
+    paddings = [attrs_of(part, slices.PadAttrs).padding for part in parts]
+    if paddings[0][axis] > paddings[1][axis]:
+        parts, paddings = parts[::-1], paddings[::-1]
+    before, after = paddings[0][axis][0], paddings[1][axis][1]
+    sources = [part.inputs[0] for part in parts]
+    if (
+        before + sum(source.type.sizes[axis] for source in sources) + after
+        != node.output.shape[axis]
+    ):
+        return None
+    pieces = [piece for source in sources for piece in _pieces(source, axis)]
+    padding = [(before, after) if each == axis else (0, 0) for each in range(node.output.rank)]
+    return slices.pad(slices.concatenate(pieces, axis), padding)
+
+
+def _padded_axis(node: Node) -> int | None:
+    """The axis along which ``node`` puts something among zeros, if it is one."""
+    if node.op is not slices.PAD:
+        return None
+    attrs = attrs_of(node, slices.PadAttrs)
+    axes = [axis for axis, ends in enumerate(attrs.padding) if ends != (0, 0)]
+    return axes[0] if len(axes) == 1 and attrs.number == 0 else None
+
+
+def _pieces(value: Value, axis: int) -> tuple[Value, ...]:
+    """What ``value`` is put together from along ``axis``."""
+    node = value.node
+    if node.op is not slices.CONCATENATE:
+        return (value,)
+    return node.inputs if attrs_of(node, slices.ConcatenateAttrs).axis == axis else (value,)
+
+
 RULES: dict[str, tuple[Rule, ...]] = {
-    "add": (_has_number(1, 0), _has_number(0, 0), add_negative),
+    "add": (_has_number(1, 0), _has_number(0, 0), add_negative, add_neighbours),
     "subtract": (_has_number(1, 0), subtract_negative),
     "multiply": (_has_number(1, 1), _has_number(0, 1)),
     "divide": (_has_number(1, 1), divide_by_power_of_two),

@@ -103,3 +103,16 @@ def test_random_op_draws_for_the_whole_shape():
     value = dropout(ops.expand(row, (3, 4)), 0.5, seed, step)
     graph = algebra(Graph((row,), {"y": value}))
     assert names(graph) == ["expand", "dropout"]
+
+
+def test_parts_side_by_side_among_zeros_are_one():
+    a, b, c = (
+        ops.input_value(name, (2, size)) for name, size in zip("abc", (1, 3, 2), strict=True)
+    )
+    padded = ops.pad(c, [(0, 0), (5, 0)]) + ops.pad(b, [(0, 0), (2, 2)])
+    graph = simplify(padded + ops.pad(a, [(0, 0), (1, 5)]), a, b, c)
+    assert names(graph) == ["concatenate", "pad"]
+    apart = simplify(ops.pad(a, [(0, 0), (0, 2)]) + ops.pad(a, [(0, 0), (2, 0)]), a)
+    assert names(apart) == ["pad", "pad", "add"]
+    overlapping = simplify(ops.pad(b, [(0, 0), (0, 1)]) + ops.pad(b, [(0, 0), (1, 0)]), b)
+    assert names(overlapping) == ["pad", "pad", "add"]

@@ -105,12 +105,8 @@ class Attention(nb.Module):
 
     def forward(self, qkv: Value) -> Value:
         parts = ops.reshape(qkv, (-1, self.tokens, 3, self.heads, self.width // self.heads))
-        by_head = ops.transpose(parts, (2, 0, 3, 1, 4))
-        query, key, value = (by_head[i] for i in range(3))
-        scale = (self.width // self.heads) ** -0.5
-        scores = ops.matmul(query * scale, key, transpose_b=True)
-        mixed = ops.matmul(ops.softmax(scores), value)
-        return ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (-1, self.tokens, self.width))
+        mixed = ops.attention(*(parts[:, :, i] for i in range(3)))
+        return ops.reshape(mixed, (-1, self.tokens, self.width))
 
 
 class MeanOverTokens(nb.Module):

@@ -101,7 +101,7 @@ def make_attention(block: Block) -> Callable[..., None]:
             sample, head = head // heads, head % heads
             count = min(queries, length - top)
             rows = offset(q, q_start + sample * q_sample + head * q_head + top * q_row)
-            transpose(turned, rows, q_row, count)
+            transpose(turned, rows, q_row, count, real(scale))
             for i in range(queries):
                 most[i] = real(lowest)
                 total[i] = real(0)
@@ -118,7 +118,7 @@ def make_attention(block: Block) -> Callable[..., None]:
                     turned, queries, width,
                 )  # fmt: skip
                 finish(
-                    scores, real(scale), offset(mask, mask_at + key * mask_key),
+                    scores, offset(mask, mask_at + key * mask_key),
                     mask_row, mask_key, top, key, count, several,
                 )  # fmt: skip
                 weigh(scores, most, total, factor, several)

@@ -132,8 +132,8 @@ def multiplier(dtype: DType, columns: int, *, a_row: int | None) -> Any:
 
 
 def transposer(block: Block, width: int) -> Any:
-    """``transpose(to, source, row, count)``: ``count`` rows of ``width`` beside each other in
-    ``to``, those of a whole block's queries; beyond the last row is that row again."""
+    """``transpose(to, source, row, count, scale)``: ``count`` rows of ``width`` beside each
+    other in ``to``, scaled, for all of a block's queries; beyond the last row is that again."""
     from numbanet.kernels.cpu.mathematics import inline
     from numbanet.kernels.cpu.pointers import offset
     from numbanet.kernels.cpu.register_transpose import transpose_square
@@ -143,7 +143,7 @@ def transposer(block: Block, width: int) -> Any:
     whole = width // lanes * lanes
 
     @inline
-    def transpose(to, source, row, count):
+    def transpose(to, source, row, count, scale):
         for i in range(0, queries, lanes):
             first = min(i, count - 1)
             rows = min(count - first, lanes)
@@ -153,12 +153,14 @@ def transposer(block: Block, width: int) -> Any:
             for lane in range(lanes):
                 for e in range(whole, width):
                     to[e * queries + i + lane] = line[min(lane, rows - 1) * row + e]
+        for i in range(width * queries):
+            to[i] *= scale
 
     return transpose
 
 
 def scorer(block: Block) -> Any:
-    """``finish(scores, scale, mask, mask_row, mask_key, query, key, count, keys)``: products of
+    """``finish(scores, mask, mask_row, mask_key, query, key, count, keys)``: scaled products of
     a block become scores. ``mask`` is the mask's element of the first query and key, which
     have these numbers."""
     from numbanet.kernels.cpu.mathematics import NAMESPACE, inline
@@ -171,10 +173,7 @@ def scorer(block: Block) -> Any:
     )
 
     @inline
-    def finish(scores, scale, mask, mask_row, mask_key, query, key, count, keys):
-        for j in range(keys):
-            for i in range(queries):
-                scores[j * queries + i] *= scale
+    def finish(scores, mask, mask_row, mask_key, query, key, count, keys):
         if is_masked:
             for j in range(keys):
                 for i in range(count):

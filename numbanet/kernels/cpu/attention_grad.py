@@ -27,8 +27,8 @@ from numbanet.ops.attention_scores import AttentionAttrs
 @lowering("attention_grad")
 def lower_attention_grad(node: Node) -> tuple[Call, ...]:
     attrs = attrs_of(node, AttentionAttrs)
-    others = dict(zip(("lse", "delta", "g"), node.inputs[3:6], strict=True))
-    operands = Operands(node, attrs, others)
+    lse, delta, g = node.inputs[3:6]
+    operands = Operands(node, attrs, {"lse": lse, "delta": delta, "g": g})
     pointer = f"{node.outputs[0].dtype}*"
     kernel = Kernel(
         "attention_grad",
@@ -110,8 +110,8 @@ def make_attention_grad(block: Block) -> Callable[..., None]:
                     q_rows = offset(q, q_at + top * q_row)
                     at = rows_at + top * heads
                     g_rows = offset(g, at * wide)
-                    turn(turned, q_rows, q_row, count)
-                    turn_wide(turned_g, g_rows, wide_row, count)
+                    turn(turned, q_rows, q_row, count, real(scale))
+                    turn_wide(turned_g, g_rows, wide_row, count, real(1))
                     for i in range(queries):
                         logs[i] = lse[at + min(i, count - 1) * heads]
                         means[i] = delta[at + min(i, count - 1) * heads]
@@ -125,7 +125,7 @@ def make_attention_grad(block: Block) -> Callable[..., None]:
                     )  # fmt: skip
                     masked = mask_at + top * mask_row + key * mask_key
                     finish(
-                        scores, real(scale), offset(mask, masked), mask_row, mask_key,
+                        scores, offset(mask, masked), mask_row, mask_key,
                         top, key, count, several,
                     )  # fmt: skip
                     differentiate(scores, slopes, logs, means, real(scale), several)
