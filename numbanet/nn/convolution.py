@@ -1,4 +1,4 @@
-"""Convolutions of series and images, and their transposes."""
+"""Convolutions of series, images and volumes, and their transposes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from numbanet.ops.window import as_sizes
 
 Sizes = int | Sequence[int]
 
+_CONVOLVE = (F.conv1d, F.conv2d, F.conv3d)
+_TRANSPOSE = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Convolution(Module):
+class Convolution(Module):
     """What all convolutions have; ``axes`` is how many axes of pixels there are."""
 
     axes: ClassVar[int]
@@ -138,7 +141,7 @@ class _Convolution(Module):
         return ", ".join(said)
 
 
-class _Direct(_Convolution):
+class _Direct(Convolution):
     """Signature and ``forward`` of the convolutions that are not transposed."""
 
     def __init__(
@@ -171,7 +174,7 @@ class _Direct(_Convolution):
         )
 
     def forward(self, input: Any) -> Any:
-        convolve = F.conv1d if self.axes == 1 else F.conv2d
+        convolve = _CONVOLVE[self.axes - 1]
         padding = self.padding
         if self.padding_mode != "zeros":
             input = F.pad(input, self._border(), mode=self.padding_mode)
@@ -250,7 +253,28 @@ class Conv2d(_Direct):
     axes = 2
 
 
-class _Transposed(_Convolution):
+class Conv3d(_Direct):
+    """Convolution of volumes ``[N, C, D, H, W]``; see `Conv2d` and `functional.conv3d`.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups
+        As of `Conv2d`, for three axes.
+    bias, padding_mode, device, dtype
+        As of `Conv2d`.
+
+    Attributes
+    ----------
+    weight : Parameter
+        ``[out_channels, in_channels / groups, kd, kh, kw]``.
+    bias : Parameter or None
+        ``[out_channels]``.
+    """
+
+    axes = 3
+
+
+class _Transposed(Convolution):
     """Signature and ``forward`` of the transposed convolutions."""
 
     is_transposed = True
@@ -286,7 +310,7 @@ class _Transposed(_Convolution):
         )
 
     def forward(self, input: Any, output_size: Sequence[int] | None = None) -> Any:
-        convolve = F.conv_transpose1d if self.axes == 1 else F.conv_transpose2d
+        convolve = _TRANSPOSE[self.axes - 1]
         more = self.output_padding
         if output_size is not None:
             more = self._output_padding(tuple(input.shape[-self.axes :]), tuple(output_size))
@@ -380,46 +404,22 @@ class ConvTranspose2d(_Transposed):
     axes = 2
 
 
-class _Lazy(LazyModuleMixin, _Convolution):
-    """A convolution that counts the channels of its first input."""
+class ConvTranspose3d(_Transposed):
+    """Transposed convolution of volumes ``[N, C, D, H, W]``; see `ConvTranspose2d`.
 
-    def __init__(
-        self, out_channels: int, kernel_size: Sizes, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(0, out_channels, kernel_size, *args, **kwargs)
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias
+        As of `ConvTranspose2d`, for three axes.
+    dilation, padding_mode, device, dtype
+        As of `ConvTranspose2d`.
 
-    def initialize_parameters(self, input: Any) -> None:
-        channels = input.shape[-self.axes - 1] if len(input.shape) > self.axes else None
-        if not channels or channels % self.groups:
-            raise ShapeError(
-                f"{type(self).__name__} takes channels that are a multiple of groups",
-                got=str(tuple(input.shape)),
-                expected=f"a multiple of {self.groups} channels before the axes of pixels",
-            )
-        self.in_channels = channels
-        if self.has_uninitialized_params():
-            self._materialize()
+    Attributes
+    ----------
+    weight : Parameter
+        ``[in_channels, out_channels / groups, kd, kh, kw]``.
+    bias : Parameter or None
+        ``[out_channels]``.
+    """
 
-
-class LazyConv1d(_Lazy, Conv1d):
-    """`Conv1d` whose ``in_channels`` are those of its first input."""
-
-    cls_to_become = Conv1d
-
-
-class LazyConv2d(_Lazy, Conv2d):
-    """`Conv2d` whose ``in_channels`` are those of its first input."""
-
-    cls_to_become = Conv2d
-
-
-class LazyConvTranspose1d(_Lazy, ConvTranspose1d):
-    """`ConvTranspose1d` whose ``in_channels`` are those of its first input."""
-
-    cls_to_become = ConvTranspose1d
-
-
-class LazyConvTranspose2d(_Lazy, ConvTranspose2d):
-    """`ConvTranspose2d` whose ``in_channels`` are those of its first input."""
-
-    cls_to_become = ConvTranspose2d
+    axes = 3

@@ -1,4 +1,4 @@
-"""Pooling of series and images."""
+"""Pooling of series, images and volumes."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ class MaxPool2d(_MaxPool):
         return F.max_pool2d(input, *self.geometry())
 
 
+class MaxPool3d(_MaxPool):
+    """The largest element of each window; arguments as of `functional.max_pool3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.max_pool3d(input, *self.geometry())
+
+
 class _MaxUnpool(Module):
     axes: ClassVar[int]
 
@@ -91,6 +98,16 @@ class MaxUnpool2d(_MaxUnpool):
         return F.max_unpool2d(input, indices, *geometry, output_size)
 
 
+class MaxUnpool3d(_MaxUnpool):
+    """Maxima back in their places; arguments as of `functional.max_unpool3d`."""
+
+    axes = 3
+
+    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        geometry = self.kernel_size, self.stride, self.padding
+        return F.max_unpool3d(input, indices, *geometry, output_size)
+
+
 class AvgPool1d(Module):
     """The mean of each window; arguments as of `functional.avg_pool1d`."""
 
@@ -116,9 +133,7 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
-    """The mean of each window; arguments as of `functional.avg_pool2d`."""
-
+class _AvgPool(Module):
     def __init__(
         self,
         kernel_size: Sizes,
@@ -135,19 +150,26 @@ class AvgPool2d(Module):
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
-    def forward(self, input: Any) -> Any:
-        return F.avg_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+    def geometry(self) -> tuple[Any, ...]:
+        window = self.kernel_size, self.stride, self.padding
+        return *window, self.ceil_mode, self.count_include_pad, self.divisor_override
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window; arguments as of `functional.avg_pool2d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.avg_pool2d(input, *self.geometry())
+
+
+class AvgPool3d(_AvgPool):
+    """The mean of each window; arguments as of `functional.avg_pool3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.avg_pool3d(input, *self.geometry())
 
 
 class _LPPool(Module):
@@ -186,6 +208,13 @@ class LPPool2d(_LPPool):
         return F.lp_pool2d(input, *self.geometry())
 
 
+class LPPool3d(_LPPool):
+    """The p-norm of each window; arguments as of `functional.lp_pool3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.lp_pool3d(input, *self.geometry())
+
+
 class _AdaptivePool(Module):
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
@@ -209,6 +238,13 @@ class AdaptiveAvgPool2d(_AdaptivePool):
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
+class AdaptiveAvgPool3d(_AdaptivePool):
+    """Means of as many windows as wanted; see `functional.adaptive_avg_pool3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.adaptive_avg_pool3d(input, self.output_size)
+
+
 class _AdaptiveMaxPool(_AdaptivePool):
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
         super().__init__(output_size)
@@ -227,3 +263,10 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
     def forward(self, input: Any) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Maxima of as many windows as wanted; see `functional.adaptive_max_pool3d`."""
+
+    def forward(self, input: Any) -> Any:
+        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)

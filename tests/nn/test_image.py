@@ -145,7 +145,7 @@ def test_modules_agree_with_pytorch(name, x, positional, arguments):
         ("interpolate", (2, 3, 4), {"scale_factor": 0.0}, ArgumentError, "scale_factor"),
         ("interpolate", (2, 3, 4), {"scale_factor": 0.1}, ArgumentError, "positive size"),
         ("interpolate", (2, 3, 4), {"size": (4, 4)}, ArgumentError, "size"),
-        ("interpolate", (1, 2, 3, 4, 5), {"size": 4}, NotImplementedError, "three axes"),
+        ("interpolate", (1, 2, 3, 4, 5, 6), {"size": 4}, ArgumentError, "no such mode"),
         (
             "interpolate",
             (2, 3, 4),

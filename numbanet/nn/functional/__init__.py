@@ -36,6 +36,14 @@ from numbanet.nn.functional.activation import (
     threshold,
     threshold_,
 )
+from numbanet.nn.functional.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
 from numbanet.nn.functional.attention import (
     multi_head_attention_forward,
     scaled_dot_product_attention,
@@ -102,16 +110,15 @@ from numbanet.nn.functional.normalization import (
 )
 from numbanet.nn.functional.padding import pad
 from numbanet.nn.functional.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
     avg_pool1d,
     avg_pool2d,
+    avg_pool3d,
     lp_pool1d,
     lp_pool2d,
+    lp_pool3d,
     max_pool1d,
     max_pool2d,
+    max_pool3d,
 )
 from numbanet.nn.functional.recurrent import (
     gru_cell,
@@ -120,17 +127,21 @@ from numbanet.nn.functional.recurrent import (
     rnn_tanh_cell,
 )
 from numbanet.nn.functional.sparse import embedding, embedding_bag, one_hot
-from numbanet.nn.functional.unpooling import max_unpool1d, max_unpool2d
+from numbanet.nn.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
+from numbanet.nn.functional.volume_convolution import conv3d, conv_transpose3d
 from numbanet.tensors.functions.transcendental import sigmoid, tanh
 
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
@@ -140,8 +151,10 @@ __all__ = [
     "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -181,12 +194,15 @@ __all__ = [
     "logsigmoid",
     "lp_pool1d",
     "lp_pool2d",
+    "lp_pool3d",
     "lstm_cell",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "max_pool3d",
     "max_unpool1d",
     "max_unpool2d",
+    "max_unpool3d",
     "mish",
     "mse_loss",
     "multi_head_attention_forward",

@@ -12,7 +12,7 @@ from numbanet.ops.window import Pair, as_sizes
 Sizes = int | tuple[int, ...]
 """A number for all axes of pixels, or one for each."""
 
-_AXES = {1: "C, L", 2: "C, H, W"}
+_AXES = {1: "C, L", 2: "C, H, W", 3: "C, D, H, W"}
 
 
 def over_images(name: str, axes: int, function: Callable[[Value], Value], x: Value) -> Value:
@@ -34,16 +34,35 @@ def over_images(name: str, axes: int, function: Callable[[Value], Value], x: Val
     ShapeError
         If ``x`` has other axes.
     """
+
+    def apply(batch: Value) -> Value:
+        y = function(as_images(batch))
+        return channels_first(y if axes == 2 else ops.squeeze(y, 1))
+
+    return _over_batch(name, axes, apply, x)
+
+
+def over_volumes(name: str, function: Callable[[Value], Value], x: Value) -> Value:
+    """``function`` of volumes ``[N, D, H, W, C]``, applied to ``[N, C, D, H, W]`` or without N.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has other axes.
+    """
+    return _over_batch(name, 3, lambda x: channels_first(function(channels_last(x))), x)
+
+
+def _over_batch(name: str, axes: int, function: Callable[[Value], Value], x: Value) -> Value:
     if x.rank not in (axes + 1, axes + 2):
         raise ShapeError(
             f"{name}() takes other axes",
             got=str(x.type),
             expected=f"[N, {_AXES[axes]}] or [{_AXES[axes]}]",
         )
-    batch = x if x.rank == axes + 2 else ops.expand_dims(x, 0)
-    y = function(as_images(batch))
-    y = channels_first(y if axes == 2 else ops.squeeze(y, 1))
-    return y if x.rank == axes + 2 else ops.squeeze(y, 0)
+    if x.rank == axes + 2:
+        return function(x)
+    return ops.squeeze(function(ops.expand_dims(x, 0)), 0)
 
 
 def as_images(x: Value) -> Value:

@@ -8,28 +8,35 @@ from collections.abc import Callable
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
+from numbanet.nn.functional.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+)
 from numbanet.nn.functional.channels import Sizes, channels_first, channels_last
-from numbanet.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d
 from numbanet.ops.window import as_sizes
 from numbanet.tensors.dispatch import tensor_function
 
 Scales = float | tuple[float, ...]
 
 _MODES = {
-    "nearest": ("nearest", (1, 2)),
-    "nearest-exact": ("nearest-exact", (1, 2)),
+    "nearest": ("nearest", (1, 2, 3)),
+    "nearest-exact": ("nearest-exact", (1, 2, 3)),
     "linear": ("linear", (1,)),
     "bilinear": ("linear", (2,)),
+    "trilinear": ("linear", (3,)),
     "bicubic": ("cubic", (2,)),
-    "area": ("area", (1, 2)),
+    "area": ("area", (1, 2, 3)),
 }
 """What `ops.resize` calls a mode, and for how many axes of pixels there is it."""
 
-_STAYING = ("nearest", "linear", "bilinear")
+_AREA = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
+
+_STAYING = ("nearest", "linear", "bilinear", "trilinear")
 """Modes in which PyTorch reads a scale such as 1.1, for an axis too short to grow by it, as 1.
 (For series and "nearest" only its gradient does.)"""
 
-_SMOOTH = ("linear", "bilinear", "bicubic")
+_SMOOTH = ("linear", "bilinear", "trilinear", "bicubic")
 
 
 @tensor_function
@@ -42,22 +49,22 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Value:
-    """Series or images of another size.
+    """Series, images or volumes of another size.
 
     Parameters
     ----------
     input : Tensor
-        ``[N, C, L]`` or ``[N, C, H, W]``.
-    size : int or (int, int), optional
+        ``[N, C, L]``, ``[N, C, H, W]`` or ``[N, C, D, H, W]``.
+    size : int or tuple of int, optional
         The new size.
-    scale_factor : float or (float, float), optional
+    scale_factor : float or tuple of float, optional
         The new size as multiples of the old one, rounded down. This or ``size``.
-    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "area"}
-        ``"linear"`` is for series, ``"bilinear"`` and ``"bicubic"`` are for images; ``"area"``
-        is `adaptive_avg_pool2d`.
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"}
+        ``"linear"`` is for series, ``"bilinear"`` and ``"bicubic"`` are for images,
+        ``"trilinear"`` is for volumes; ``"area"`` is `adaptive_avg_pool2d`.
     align_corners : bool, optional
         Whether the centres of the first and the last pixels stay where they are, or the edges
-        of the image do (the default). For linear, bilinear and bicubic only.
+        of the image do (the default). For smooth modes only.
     recompute_scale_factor : bool, optional
         Whether positions follow from the sizes even if ``scale_factor`` is given.
     antialias : bool
@@ -74,14 +81,10 @@ def interpolate(
     ArgumentError
         If arguments do not go together.
     NotImplementedError
-        If ``antialias`` is true, or for three axes of pixels.
+        If ``antialias`` is true.
     """
     if antialias:
         raise NotImplementedError("interpolate() does not support antialias=True")
-    if input.rank == 5:
-        raise NotImplementedError(
-            "interpolate() does not support input of three axes of pixels"
-        )
     axes = input.rank - 2
     if mode not in _MODES or axes not in _MODES[mode][1]:
         raise ArgumentError(
@@ -96,7 +99,7 @@ def interpolate(
     old = TensorType(input.shape[2:], input.dtype).sizes
     new, scales = _new_size(old, size, scale_factor, bool(recompute_scale_factor))
     if mode == "area":
-        return (adaptive_avg_pool1d if axes == 1 else adaptive_avg_pool2d)(input, new)
+        return _AREA[axes - 1](input, new)
     x = channels_last(input)
     for axis, (outputs, scale) in enumerate(zip(new, scales, strict=True), 1):
         # Some modes leave an axis alone that is not resized; others shift it.

@@ -65,6 +65,19 @@ def max_unpool2d(
     return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@tensor_function
+def max_unpool3d(
+    input: Value,
+    indices: Value,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    output_size: Sequence[int] | None = None,
+) -> Value:
+    """`max_unpool2d` of volumes ``[N, C, D, H, W]`` or ``[C, D, H, W]``."""
+    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
 def _unpool(
     axes: int,
     input: Value,
