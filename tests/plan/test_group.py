@@ -54,6 +54,24 @@ def test_ready_calls_run_together() -> None:
     assert len(names(Graph((x, y), {"a": a, "b": b}), JoiningDevice(most=1))) == 4
 
 
+class Choosy(JoiningDevice):
+    """Leaves exponentials alone."""
+
+    def join(self, calls: Sequence[Call]) -> Call | None:
+        return None if any("exp" in call.kernel.name for call in calls) else super().join(calls)
+
+
+def test_what_found_no_company_waits_for_it_if_nobody_waits_for_that() -> None:
+    x, y = ops.input_value("x", (3,)), ops.input_value("y", (5,))
+    a, b = ops.sin(x), ops.cos(ops.exp(y))
+    assert names(Graph((x, y), {"a": a, "b": b}), Choosy()) == ["exp", "cos+sin"]
+    c = ops.exp(a)
+    assert names(Graph((x, y), {"c": c, "b": b}), Choosy()) == ["sin", "exp", "exp", "cos"]
+    large, small = ops.input_value("large", (1 << 20,)), ops.cos(ops.exp(x))
+    graph = Graph((large, x), {"a": ops.sin(large), "b": small})
+    assert names(graph, Choosy()) == ["sin", "exp", "cos"]
+
+
 def test_a_variable_is_read_before_it_is_replaced() -> None:
     variable = Variable(np.ones(3, np.float32), "v")
     old = ops.variable_value(variable)
