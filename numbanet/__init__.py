@@ -8,6 +8,7 @@ Two doors lead in: `numbanet.layers` and `numbanet.Model` with Keras's names, `n
 """
 
 from numbanet import (
+    activations,
     autograd,
     constraints,
     data,
@@ -54,6 +55,7 @@ __all__ = [
     "Module",
     "Sequential",
     "__version__",
+    "activations",
     "autograd",
     "callbacks",
     "constraints",

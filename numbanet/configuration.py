@@ -30,6 +30,7 @@ CUSTOM = "custom>"
 ROOMS = (
     "layers",
     "models",
+    "activations",
     "initializers",
     "regularizers",
     "constraints",

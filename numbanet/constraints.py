@@ -101,6 +101,9 @@ def _norms(x: Value, axis: Axes) -> Value:
     return ops.sqrt(ops.sum(x * x, axes=axis, keepdims=True))
 
 
+# Keras's short names.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
 ConstraintLike = str | Constraint | Callable[[Value], Value] | None
 
 _CLASSES: dict[str, type[Constraint]] = {

@@ -305,6 +305,14 @@ InitializerLike = (
     str | type[Initializer] | Initializer | Callable[[tuple[int, ...], Fans], np.ndarray]
 )
 
+# Keras's short names.
+constant, zeros, ones, identity, orthogonal = Constant, Zeros, Ones, Identity, Orthogonal
+random_normal, random_uniform = RandomNormal, RandomUniform
+truncated_normal, variance_scaling = TruncatedNormal, VarianceScaling
+glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
+he_normal, he_uniform = HeNormal, HeUniform
+lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+
 _CLASSES: tuple[type[Initializer], ...] = (
     Zeros,
     Ones,

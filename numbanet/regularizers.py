@@ -108,6 +108,16 @@ class OrthogonalRegularizer(Regularizer):
         return ops.sum(abs(cosines) * others) * (0.5 * self.factor / pairs)
 
 
+def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
+    """`L1L2`, with the factors that Keras gives it by this name."""
+    return L1L2(l1, l2)
+
+
+# Keras's short names.
+l1, l2 = L1, L2
+orthogonal_regularizer = OrthogonalRegularizer
+
+
 def _check_factors(**factors: Any) -> None:
     for name, factor in factors.items():
         if not isinstance(factor, int | float) or not 0 <= factor < math.inf:
@@ -119,14 +129,14 @@ RegularizerLike = str | Regularizer | Callable[[Value], Value] | None
 _CLASSES: dict[str, Callable[[], Regularizer]] = {
     "l1": L1,
     "l2": L2,
-    "l1l2": lambda: L1L2(0.01, 0.01),
+    "l1_l2": l1_l2,
     "orthogonal_regularizer": OrthogonalRegularizer,
 }
 _NAMES = _CLASSES | {
     "L1": L1,
     "L2": L2,
-    "l1_l2": _CLASSES["l1l2"],
-    "L1L2": _CLASSES["l1l2"],
+    "l1l2": l1_l2,
+    "L1L2": l1_l2,
     "OrthogonalRegularizer": OrthogonalRegularizer,
 }
 

@@ -7,12 +7,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from numbanet import initializers, ops
+from numbanet import activations, initializers, ops
+from numbanet.activations import ActivationLike
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import Fans, InitializerLike
 from numbanet.ir import Value, Variable
-from numbanet.layers import activation as activations
-from numbanet.layers.activation import ActivationLike
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.module import Module, is_size

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from numbanet import ops
+from numbanet import activations, ops
+from numbanet.activations import ActivationLike
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
-from numbanet.layers import activation as activations
-from numbanet.layers.activation import ActivationLike
 from numbanet.layers.layer import ConstraintLike, RegularizerLike
 from numbanet.layers.module import is_size
 from numbanet.layers.spatial import Spatial, padding_name, pair

@@ -7,12 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from numbanet import ops
+from numbanet import activations, ops
+from numbanet.activations import ActivationLike
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
-from numbanet.layers import activation as activations
-from numbanet.layers.activation import ActivationLike
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.module import is_size
 from numbanet.ops.leaf import variable_value

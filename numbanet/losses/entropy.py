@@ -76,6 +76,8 @@ class SparseCategoricalCrossentropy(_Entropy):
         self.ignore_class = ignore_class
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
+        if y_true.rank == y_pred.rank:
+            y_true = ops.squeeze(y_true, -1)
         counts = self.counts(y_true)
         if counts is not None:
             y_true = ops.where(counts, y_true, 0)

@@ -23,9 +23,9 @@ EPSILON = 1e-7
 class Loss(Configured):
     """Base of losses.
 
-    Subclasses implement ``values(y_true, y_pred)``: symbolic losses whose first axis is the
-    batch. Targets have the prediction's type unless ``target_type`` and ``prepare`` say
-    otherwise.
+    Subclasses implement ``values(y_true, y_pred)``, or ``call`` as Keras spells it: symbolic
+    losses whose first axis is the batch. Targets have the prediction's type unless
+    ``target_type`` and ``prepare`` say otherwise.
 
     Parameters
     ----------
@@ -41,6 +41,12 @@ class Loss(Configured):
     """
 
     name = "loss"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "call" in own and "values" not in own:
+            cls.values = own["call"]
 
     def __init__(
         self, reduction: str | None = "sum_over_batch_size", name: str | None = None
@@ -107,6 +113,11 @@ class Loss(Configured):
     def target_type(self, prediction: TensorType) -> TensorType:
         """Type of the targets that go with predictions of this type."""
         return prediction
+
+    def suited(self, y_true: Value, y_pred: Value) -> Value:
+        """Symbolic targets in the dtype of ``target_type``."""
+        dtype = self.target_type(y_pred.type).dtype
+        return y_true if y_true.dtype is dtype else ops.cast(y_true, dtype)
 
     def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
         """Targets as an array of ``target_type``; raises DataError if they cannot be."""

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from numbanet.arrays.functions import kind_of
 from numbanet.arrays.naming import find
 from numbanet.ir import Value
-from numbanet.losses import Loss
+from numbanet.losses import (
+    Loss,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 from numbanet.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -42,6 +61,13 @@ from numbanet.metrics.distance import (
     RootMeanSquaredError,
     SparseCategoricalCrossentropy,
     SquaredHinge,
+)
+from numbanet.metrics.functions import (
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 )
 from numbanet.metrics.metric import (
     LossMetric,
@@ -127,7 +153,28 @@ __all__ = [
     "OneHotIoU",
     "OneHotMeanIoU",
     "Sum",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
 ]
 __all__ += [each.__name__ for each in _CLASSES]
 
@@ -142,6 +189,10 @@ def get(identifier: MetricLike) -> Metric:
         return identifier
     if isinstance(identifier, Loss):
         return LossMetric(identifier)
+    kind = kind_of(identifier)
+    if kind is not None:
+        found = kind(name=identifier.__name__)  # type: ignore[union-attr]
+        return LossMetric(found) if isinstance(found, Loss) else found
     if callable(identifier) and not isinstance(identifier, type):
         return MeanMetricWrapper(identifier)
     metric = find("metric", identifier, _NAMES, "a Metric, or a function")()

@@ -179,10 +179,7 @@ class LossMetric(MeanMetric):
         self.loss = loss
 
     def values(self, y_true: Value, y_pred: Value) -> Value:
-        wanted = self.loss.target_type(y_pred.type)
-        if y_true.dtype is not wanted.dtype:
-            y_true = ops.cast(y_true, wanted.dtype)
-        return self.loss.values(y_true, y_pred)
+        return self.loss.values(self.loss.suited(y_true, y_pred), y_pred)
 
     def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
         return self.loss.prepare(y, prediction, name)

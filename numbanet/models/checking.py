@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from numbanet import lint
 from numbanet.ir import TensorType, Value
 from numbanet.layers.penalties import penalties
+from numbanet.losses import FunctionLoss, Loss
 from numbanet.models.compiled import Compiled
 from numbanet.models.data import ArraySource, Source
 from numbanet.models.graphs import weight_penalties
@@ -48,10 +49,7 @@ def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lin
     recorder = cast("Model", model)
     with penalties() as added:
         outputs = recorder.record_on(inputs)
-    terms = [
-        loss(_input("y", loss.target_type(outputs[name].type)), outputs[name])
-        for name, loss in losses.items()
-    ]
+    terms = [_term(loss, outputs[name]) for name, loss in losses.items()]
     terms += [*added, *weight_penalties(recorder)]
     data = source.data if isinstance(source, ArraySource) else None
     return lint.Subject(
@@ -64,6 +62,14 @@ def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lin
         y={} if data is None else data.targets,
         batch_size=source.batch_size if isinstance(source, ArraySource) else None,
     )
+
+
+def _term(loss: Loss, output: Value) -> Value:
+    """What the loss makes of an output; of a function, which may want targets of any shape, the
+    output itself stands for it."""
+    if isinstance(loss, FunctionLoss):
+        return output
+    return loss(_input("y", loss.target_type(output.type)), output)
 
 
 def _input(name: str, type_: TensorType) -> Value:
