@@ -10,36 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from numbanet.ir import Node
-from numbanet.ir.op import attrs_of
+from numbanet.kernels.attention import Operands
 from numbanet.kernels.cpu.attention_block import (
     Block,
-    Operands,
+    arguments_of,
+    block_of,
     multiplier,
     scorer,
     transposer,
 )
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.ops.attention_scores import AttentionAttrs
 
 
 @lowering("attention")
 def lower_attention(node: Node) -> tuple[Call, ...]:
-    attrs = attrs_of(node, AttentionAttrs)
-    operands = Operands(node, attrs, {})
+    operands = Operands(node, {})
+    block = block_of(operands)
+    arguments, signature = arguments_of(operands)
     out, lse = node.outputs
-    heads = operands.batch * operands.heads
     pointer = f"{out.dtype}*"
-    kernel = Kernel(
-        "attention",
-        make_attention,
-        (operands.block,),
-        (pointer, pointer, *operands.signature, "float64"),
-    )
     call = Call(
-        kernel,
-        (out, lse, *operands.arguments, attrs.scale),
-        tiles=heads * -(-operands.length // operands.block.queries),
+        Kernel("attention", make_attention, (block,), (pointer, pointer, *signature)),
+        (out, lse, *arguments),
+        tiles=operands.batch * operands.heads * -(-operands.length // block.queries),
         writes=(0, 1),
         nbytes=sum(value.type.nbytes for value in (*node.inputs, out, lse)),
         flops=node.op.flops(node),

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numbanet.ir import DType, Node, Value
+from numbanet.ir import DType
+from numbanet.kernels.attention import Operands
 from numbanet.kernels.cpu.vector import register_tile, vector_bytes
 from numbanet.kernels.kernel import Argument
-from numbanet.ops.attention_scores import AttentionAttrs
-from numbanet.ops.fused import Access, broadcast
 
 _QUERY_BYTES = 256
 """Of a number of each query of a block."""
@@ -55,47 +54,16 @@ class Block:
         return vector_bytes() // self.dtype.itemsize
 
 
-class Operands:
-    """Arguments that say where operands lie: pointers by name, and numbers by name."""
+def block_of(operands: Operands) -> Block:
+    mask = None if operands.mask is None else operands.mask.dtype
+    return Block(operands.dtype, operands.width, operands.wide, operands.is_causal, mask)
 
-    def __init__(self, node: Node, attrs: AttentionAttrs, others: dict[str, Value]) -> None:
-        types = attrs.types(*(value.type for value in node.inputs))
-        q, k, v = (type_.sizes for type_ in types)
-        self.batch, self.length, self.heads, width = q
-        self.keys = k[1]
-        masks = node.inputs[3 + len(others) :]
-        mask = masks[0] if masks else None
-        self.block = Block(
-            types[0].dtype, width, v[3], attrs.is_causal, None if mask is None else mask.dtype
-        )
-        self.pointers: dict[str, Value] = dict(zip("qkv", node.inputs, strict=False))
-        # Without a mask nothing reads one.
-        self.pointers |= others | {"mask": node.inputs[0] if mask is None else mask}
-        self.numbers: dict[str, int] = {
-            "heads": self.heads,
-            "length": self.length,
-            "keys": self.keys,
-        }
-        for i, (name, shape) in enumerate(zip("qkv", (q, k, v), strict=True)):
-            access = attrs.reads[i].access if attrs.reads else broadcast(shape, shape)
-            self._place(name, access, ("sample", "row", "head"))
-        scores = (self.batch, self.heads, self.length, self.keys)
-        shape = (1,) if mask is None else mask.type.sizes
-        self._place("mask", broadcast(shape, scores), ("sample", "head", "row", "key"))
 
-    def _place(self, name: str, access: Access, axes: tuple[str, ...]) -> None:
-        self.numbers[f"{name}_start"] = access.offset
-        for axis, stride in zip(axes, access.strides, strict=False):
-            self.numbers[f"{name}_{axis}"] = stride
-
-    @property
-    def arguments(self) -> tuple[Argument, ...]:
-        return (*self.pointers.values(), *self.numbers.values())
-
-    @property
-    def signature(self) -> tuple[str, ...]:
-        pointers = [f"{value.dtype}*" for value in self.pointers.values()]
-        return (*pointers, *["int64"] * len(self.numbers))
+def arguments_of(operands: Operands) -> tuple[tuple[Argument, ...], tuple[str, ...]]:
+    """Arguments, and their types."""
+    pointers = [f"{value.dtype}*" for value in operands.pointers.values()]
+    arguments = (*operands.pointers.values(), *operands.numbers.values(), operands.scale)
+    return arguments, (*pointers, *["int64"] * len(operands.numbers), "float64")
 
 
 def multiplier(dtype: DType, columns: int, *, a_row: int | None) -> Any:

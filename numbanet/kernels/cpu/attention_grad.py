@@ -11,34 +11,33 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from numbanet.ir import Node
-from numbanet.ir.op import attrs_of
+from numbanet.kernels.attention import Operands
 from numbanet.kernels.cpu.attention_block import (
     Block,
-    Operands,
+    arguments_of,
+    block_of,
     multiplier,
     scorer,
     transposer,
 )
 from numbanet.kernels.cpu.registry import lowering
 from numbanet.kernels.kernel import Call, Kernel
-from numbanet.ops.attention_scores import AttentionAttrs
 
 
 @lowering("attention_grad")
 def lower_attention_grad(node: Node) -> tuple[Call, ...]:
-    attrs = attrs_of(node, AttentionAttrs)
     lse, delta, g = node.inputs[3:6]
-    operands = Operands(node, attrs, {"lse": lse, "delta": delta, "g": g})
-    pointer = f"{node.outputs[0].dtype}*"
-    kernel = Kernel(
-        "attention_grad",
-        make_attention_grad,
-        (operands.block,),
-        (*[pointer] * 3, *operands.signature, "float64"),
-    )
+    operands = Operands(node, {"lse": lse, "delta": delta, "g": g})
+    arguments, signature = arguments_of(operands)
+    pointer = f"{operands.dtype}*"
     call = Call(
-        kernel,
-        (*node.outputs, *operands.arguments, attrs.scale),
+        Kernel(
+            "attention_grad",
+            make_attention_grad,
+            (block_of(operands),),
+            (*[pointer] * 3, *signature),
+        ),
+        (*node.outputs, *arguments),
         tiles=operands.batch * operands.heads,
         writes=(0, 1, 2),
         nbytes=sum(value.type.nbytes for value in (*node.inputs, *node.outputs)),
