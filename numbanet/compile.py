@@ -3,7 +3,7 @@
 ::
 
     bind -> decompose -> fold -> algebra -> layout -> cse -> reads -> epilogue -> fuse
-    -> pooled -> rows -> plan
+    -> measured -> pooled -> rows -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
 that only make programs faster; the results are the same.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from numbanet.ir import Graph, TensorType
 from numbanet.ir.verify import verify
-from numbanet.ops.composite import POOLED, ROWS
+from numbanet.ops.composite import MEASURED, POOLED, ROWS
 from numbanet.passes.algebra import algebra
 from numbanet.passes.bind import bind
 from numbanet.passes.cse import cse
@@ -25,6 +25,7 @@ from numbanet.passes.epilogue import epilogue
 from numbanet.passes.fold import fold
 from numbanet.passes.fuse import fuse
 from numbanet.passes.layout import layout
+from numbanet.passes.measured import measured
 from numbanet.passes.pools import pools
 from numbanet.passes.reads import reads
 from numbanet.passes.rows import rows
@@ -40,12 +41,13 @@ PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("reads", reads),
     ("epilogue", epilogue),
     ("fuse", fuse),
+    (MEASURED.name, measured),
     (POOLED.name, pools),
     (ROWS.name, rows),
 )
 """The optional passes, in the order in which they run."""
 
-_COMPOSITES = frozenset({POOLED.name, ROWS.name})
+_COMPOSITES = frozenset({MEASURED.name, POOLED.name, ROWS.name})
 """Passes that make an op of their name, for devices that have kernels for it."""
 
 

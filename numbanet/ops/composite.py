@@ -3,6 +3,7 @@
 ``rows`` is a chain of ops on the rows of matrices, each row on its own: what follows a product
 of few columns, for example activation, another product, softmax, a loss, and their gradients.
 ``pooled`` is pooling, or its gradient, with the elementwise ops before and after it.
+``measured`` is a convolution and the moments of its result, over the batch.
 """
 
 from __future__ import annotations
@@ -119,4 +120,5 @@ def _composite(name: str) -> Op:
 
 ROWS = _composite("rows")
 POOLED = _composite("pooled")
+MEASURED = _composite("measured")
 """Not in the registry: only passes make them, where a device has kernels for them."""

@@ -3,35 +3,39 @@ of its scale and shift.
 
 A block takes ``width`` neighbouring channels of some rows; ``depth`` of its threads share each
 channel. A second launch puts together what the blocks found, unless there is one block for each
-channel. All of it follows from the sizes alone, so a sum has one order on every GPU.
-
-Statistics are sound where the mean is large and the variance small (Chan, Golub and LeVeque,
-"Updating formulae and a pairwise algorithm for computing sample variances", 1979). A thread
-takes distances from its own first number, so that what it subtracts from their squares is at
-most as many times their sum as it has numbers; threads, and then blocks, are put together by
-their distance from the common mean; and means are kept as distances from the first row of all.
+channel; what a convolution found as it stored its result (`measured`) is put together likewise.
+All of it follows from the sizes alone, so a sum has one order on every GPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
 from numbanet.kernels.cuda import tuning
 from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.moments import (
+    IN_FLIGHT,
+    begin,
+    loop,
+    merge,
+    settle,
+    sum_lanes,
+    take,
+)
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.sizes import check_sizes
 from numbanet.kernels.kernel import Argument, Call, Kernel, Scratch
 from numbanet.ops.batch_norm import BatchNormAttrs
-
-_IN_FLIGHT = 8
-"""Rows that a thread loads before it computes: so memory is busy all the time."""
+from numbanet.ops.composite import row_shape
 
 _STATISTICS = "x, running_mean, running_var, mean, rstd, new_mean, new_var"
 _NUMBERS = "epsilon, momentum, correction"
+_ELEMENT = "{}[int32({{}} * columns + column)]"
+"""Of a matrix, in a row that is to be named."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ class _Shape:
         chunk = max(1, math.ceil(rows / parts))
         return cls(rows, columns, width, depth, max(1, math.ceil(rows / chunk)), chunk)
 
+    @classmethod
+    def merging(cls, rows: int, columns: int, parts: int, chunk: int) -> _Shape:
+        """How as many parts are put together: few channels a block, so that no lane has many
+        parts one after the other."""
+        width, threads = tuning.TUNING.columns, tuning.TUNING.threads
+        while width > 1 and (width >= 2 * columns or parts * width > IN_FLIGHT * threads):
+            width //= 2
+        return cls(rows, columns, width, threads // width, parts, chunk)
+
+    @property
+    def merged(self) -> _Shape:
+        return self.merging(self.rows, self.columns, self.parts, self.chunk)
+
     @property
     def threads(self) -> int:
         return self.width * self.depth
@@ -76,30 +93,53 @@ class _Shape:
 
 @lowering("batch_moments")
 def lower_batch_moments(node: Node) -> tuple[Call, ...]:
-    attrs = attrs_of(node, BatchNormAttrs)
-    x, *running = node.inputs
+    return moments_calls(node, (*node.inputs, *node.outputs))
+
+
+def moments_calls(node: Node, values: Sequence[Value | Scratch]) -> tuple[Call, ...]:
+    """The calls of ``node``, a `BATCH_MOMENTS`; ``values`` are the memory of what it takes and
+    gives."""
+    x = node.inputs[0]
     check_sizes(x)
     shape, real = _Shape.of(x), str(x.dtype)
-    numbers = (attrs.epsilon, attrs.momentum, attrs.correction(shape.rows))
-    values = (x, *running, *node.outputs)
-    finish = list(_finish_moments(real))
     if shape.parts == 1:
-        lines = [*_sweep_moments(shape, real), *_leave(finish)]
+        lines = [*_sweep_moments(shape, real), *_leave(_finish_moments(real))]
         text = _kernel(f"{_STATISTICS}, rows, columns, chunk, {_NUMBERS}", lines)
+        numbers = _numbers(attrs_of(node, BatchNormAttrs), shape.rows)
         return (_call("moments", text, shape, node, values, numbers, first_written=3),)
-    partials = shape.scratch(running[0])
+    partials = shape.scratch(node.inputs[1])
     store = ["place = int32(part * columns + column)", "means[place] = centre"]
     sweep = [*_sweep_moments(shape, real), *_leave([*store, "squares[place] = square"])]
-    merge = [*_merge_moments(shape, real), *_leave(finish)]
     text = _kernel("x, means, squares, rows, columns, chunk", sweep)
-    again = _kernel(
-        f"means, squares, {_STATISTICS}, rows, columns, chunk, parts, {_NUMBERS}", merge
-    )
-    arguments = (*partials, *values)
     return (
-        _call("moments", text, shape, node, (x, *partials)),
-        _call("merge_moments", again, shape, node, arguments, numbers, 5, is_merge=True),
+        _call("moments", text, shape, node, (values[0], *partials)),
+        merge_moments(node, partials, values, shape.parts, shape.chunk),
     )
+
+
+def merge_moments(
+    node: Node,
+    partials: Sequence[Scratch],
+    values: Sequence[Value | Scratch],
+    parts: int,
+    chunk: int,
+) -> Call:
+    """Put together the means and squares of ``parts`` parts of ``chunk`` rows (`moments`)."""
+    attrs, x = attrs_of(node, BatchNormAttrs), node.inputs[0]
+    rows, columns = row_shape(x)
+    shape, real = _Shape.merging(rows, columns, parts, chunk), str(x.dtype)
+    lines = [*_place(shape, real), *merge(real, shape.width, shape.depth)]
+    lines += _leave(_finish_moments(real))
+    names = f"means, squares, {_STATISTICS}, rows, columns, chunk, parts, {_NUMBERS}"
+    arguments, numbers = (*partials, *values), _numbers(attrs, rows)
+    text = _kernel(names, lines)
+    call = _call("merge_moments", text, shape, node, arguments, numbers, 5, is_merge=True)
+    # Of what they are parts of, only the first numbers are read.
+    return replace(call, nbytes=call.nbytes - _nbytes(values[0]))
+
+
+def _numbers(attrs: BatchNormAttrs, rows: int) -> tuple[float, ...]:
+    return attrs.epsilon, attrs.momentum, attrs.correction(rows)
 
 
 @lowering("batch_norm_sums")
@@ -120,12 +160,14 @@ def lower_batch_norm_sums(node: Node) -> tuple[Call, ...]:
     first = _call(node.op.name, text, shape, node, (*node.inputs, *partials), first_written=4)
     if is_whole:
         return (first,)
-    merge = [*_merge_sums(shape, real), *_leave(["y[column] = dgamma", "z[column] = dbeta"])]
-    again = _kernel("dgammas, dbetas, y, z, rows, columns, chunk, parts", merge)
+    merged = shape.merged
+    leave = _leave(["y[column] = dgamma", "z[column] = dbeta"])
+    lines = [*_merge_sums(merged, real), *leave]
+    again = _kernel("dgammas, dbetas, y, z, rows, columns, chunk, parts", lines)
     arguments = (*partials, *written)
     return (
         first,
-        _call("add_up", again, shape, node, arguments, first_written=2, is_merge=True),
+        _call("add_up", again, merged, node, arguments, first_written=2, is_merge=True),
     )
 
 
@@ -184,30 +226,6 @@ def _place(shape: _Shape, real: str) -> Iterator[str]:
     yield f"lane = int32(thread // {shape.width})"
 
 
-def _rows(
-    shape: _Shape, real: str, loads: dict[str, str], each: Sequence[str]
-) -> Iterator[str]:
-    """Run ``each`` for every row of a lane, with what ``loads`` load of it from ``at``."""
-    yield "at = int32(row * columns + column)"
-    yield f"step = int32({shape.depth} * columns)"
-    yield f"while row + {(_IN_FLIGHT - 1) * shape.depth} < stop:"
-    for i in range(_IN_FLIGHT):
-        for name, pointer in loads.items():
-            yield f"    {name}{i} = {pointer}[int32(at + {i} * step)]"
-    for i in range(_IN_FLIGHT):
-        for name in loads:
-            yield f"    {name} = {name}{i}"
-        yield from (f"    {line}" for line in each)
-    yield f"    row = int32(row + {_IN_FLIGHT * shape.depth})"
-    yield f"    at = int32(at + {_IN_FLIGHT} * step)"
-    yield "while row < stop:"
-    for name, pointer in loads.items():
-        yield f"    {name} = {pointer}[at]"
-    yield from (f"    {line}" for line in each)
-    yield f"    row = int32(row + {shape.depth})"
-    yield "    at = int32(at + step)"
-
-
 def _lanes(shape: _Shape) -> Iterator[str]:
     """Tell a lane its first row, the end of its part, and how many rows it has.
 
@@ -222,69 +240,19 @@ def _lanes(shape: _Shape) -> Iterator[str]:
     yield f"count = int32((left + {shape.depth - 1}) // {shape.depth})"
 
 
-def _sum(shape: _Shape, name: str) -> Iterator[str]:
-    """Leave in ``name`` of all lanes of a channel the sum of their ``name``s."""
-    if shape.depth == 1:
-        return
-    yield f"shared[thread] = {name}"
-    yield "cuda.syncthreads()"
-    half = shape.depth // 2
-    while half:
-        yield f"if lane < {half}:"
-        yield f"    other = shared[int32(thread + {half * shape.width})]"
-        yield "    shared[thread] = shared[thread] + other"
-        yield "cuda.syncthreads()"
-        half //= 2
-    yield f"{name} = shared[int32(thread % {shape.width})]"
-    yield "cuda.syncthreads()"
-
-
 def _sweep_moments(shape: _Shape, real: str) -> Iterator[str]:
-    """Leave in ``centre`` and ``square`` the mean of a part, as its distance from the channel's
-    first number, and the sum of squared distances from it."""
+    """Leave in ``centre`` and ``square`` what `settle` says of a part."""
     yield from _place(shape, real)
     yield from _lanes(shape)
-    yield f"shift = {real}(0)"
-    yield f"total = {real}(0)"
-    yield f"square = {real}(0)"
-    yield f"own = {real}(0)"
+    yield from begin(real)
+    yield f"base = {real}(0)"
     yield "if row < stop:"
     yield "    shift = x[int32(row * columns + column)]"
-    each = ("away = each_x - shift", "total = total + away", "square = square + away * away")
-    yield from _rows(shape, real, {"each_x": "x"}, each)
-    yield "if count > 0:"
-    yield f"    own = total / {real}(count)"
-    yield f"    square = max(square - total * own, {real}(0))"
-    yield "    own = own + (shift - x[column])"
-    yield f"centre = own * {real}(count)"
-    yield from _sum(shape, "centre")
-    yield f"centre = centre / {real}(int32(stop - start))"
-    yield f"square = square + {real}(count) * (own - centre) * (own - centre)"
-    yield from _sum(shape, "square")
-
-
-def _merge_moments(shape: _Shape, real: str) -> Iterator[str]:
-    """The same for all parts."""
-    yield from _place(shape, real)
-    share = f"{real}(min(chunk, int32(rows - i * chunk)))"
-    yield from _parts(shape, real, {"centre": f"{share} * means[at]"})
-    yield from _sum(shape, "centre")
-    yield f"centre = centre / {real}(rows)"
-    away = "(means[at] - centre)"
-    yield from _parts(shape, real, {"square": f"squares[at] + {share} * {away} * {away}"})
-    yield from _sum(shape, "square")
-
-
-def _parts(shape: _Shape, real: str, terms: dict[str, str]) -> Iterator[str]:
-    """Add up terms for every part ``i`` of a lane, whose numbers lie at ``at``."""
-    for name in terms:
-        yield f"{name} = {real}(0)"
-    yield "i = lane"
-    yield "while i < parts and column < columns:"
-    yield "    at = int32(i * columns + column)"
-    for name, term in terms.items():
-        yield f"    {name} = {name} + ({term})"
-    yield f"    i = int32(i + {shape.depth})"
+    yield "    base = x[int32(start * columns + column)]"
+    yield from loop(
+        "row", "stop", shape.depth, {"each_x": _ELEMENT.format("x")}, take("each_x")
+    )
+    yield from settle(real, shape.width, shape.depth, "int32(stop - start)")
 
 
 def _finish_moments(real: str) -> Iterator[str]:
@@ -306,20 +274,27 @@ def _sweep_sums(shape: _Shape, real: str) -> Iterator[str]:
     yield "    centre = mean[column]"
     yield f"dgamma = {real}(0)"
     yield f"dbeta = {real}(0)"
+    loads = {f"each_{name}": _ELEMENT.format(name) for name in "xg"}
     each = ("dgamma = dgamma + each_g * (each_x - centre)", "dbeta = dbeta + each_g")
-    yield from _rows(shape, real, {"each_x": "x", "each_g": "g"}, each)
-    yield from _sum(shape, "dgamma")
-    yield from _sum(shape, "dbeta")
+    yield from loop("row", "stop", shape.depth, loads, each)
+    yield from sum_lanes("dgamma", shape.width, shape.depth)
+    yield from sum_lanes("dbeta", shape.width, shape.depth)
 
 
 def _merge_sums(shape: _Shape, real: str) -> Iterator[str]:
     yield from _place(shape, real)
-    yield from _parts(shape, real, {"dgamma": "dgammas[at]", "dbeta": "dbetas[at]"})
-    yield from _sum(shape, "dgamma")
-    yield from _sum(shape, "dbeta")
+    names = ("dgamma", "dbeta")
+    yield from (f"{name} = {real}(0)" for name in names)
+    yield "i = lane"
+    yield "stop = int32(parts if column < columns else int32(0))"
+    loads = {f"part_{name}": _ELEMENT.format(f"{name}s") for name in names}
+    each = [f"{name} = {name} + part_{name}" for name in names]
+    yield from loop("i", "stop", shape.depth, loads, each)
+    for name in names:
+        yield from sum_lanes(name, shape.width, shape.depth)
 
 
-def _leave(lines: Sequence[str]) -> Iterator[str]:
+def _leave(lines: Iterable[str]) -> Iterator[str]:
     """Let one lane of each channel store what all of them found."""
     yield "if lane == 0 and column < columns:"
     yield from (f"    {line}" for line in lines)

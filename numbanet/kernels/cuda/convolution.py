@@ -24,6 +24,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
@@ -32,9 +33,9 @@ from numbanet.kernels.cuda.group import together
 from numbanet.kernels.cuda.indices import divide, quotient, rest
 from numbanet.kernels.cuda.matmul import epilogue_of, load_width
 from numbanet.kernels.cuda.partial import Work, product_calls
-from numbanet.kernels.cuda.product import Matrix, Operand, Product
+from numbanet.kernels.cuda.product import Epilogue, Matrix, Operand, Product
 from numbanet.kernels.cuda.registry import lowering
-from numbanet.kernels.cuda.tiling import choose
+from numbanet.kernels.cuda.tiling import Plan, choose
 from numbanet.kernels.cuda.tiling import divide as cut
 from numbanet.kernels.kernel import Call
 from numbanet.ops.convolution import (
@@ -177,35 +178,48 @@ def images(
 
 @lowering("conv2d")
 def lower_conv2d(node: Node) -> tuple[Call, ...]:
-    attrs = attrs_of(node, Conv2dAttrs)
-    x, w, *extras = node.inputs
-    g = Geometry.of(attrs, x, w, node.output)
-    product = Product(
-        a=images("a", x, g.rows, g.columns, g.channels, follows_k=True),
-        b=Matrix("b", str(g.window), "1", width=load_width(w, g.window)),
-        rows="rows",
-        columns=str(g.outputs),
-        terms=str(g.window),
-        sizes=("rows",),
-        bases=bases(g.channels, g.outputs * g.window),
-        position=f"row * {g.all_outputs} + batch * {g.outputs} + col",
-        column=f"int32(batch * {g.outputs} + col)",
-    )
-    rows = node.output.type.size // max(g.all_outputs, 1)
-    work = Work(
-        a=x,
-        b=w,
-        out=node.output,
-        extras=tuple(extras),
-        sizes=(rows,),
-        rows=rows,
-        columns=g.outputs,
-        terms=g.window,
-        count=attrs.groups,
-    )
-    plan = choose(rows, g.outputs, g.window, attrs.groups, x.dtype)
-    epilogue = epilogue_of(attrs.epilogue, node.output, tuple(extras))
-    return product_calls("conv2d", product, work, plan, epilogue)
+    convolution = Convolution(node, node.output)
+    plan = choose(*convolution.sizes, node.output.dtype)
+    return product_calls("conv2d", *convolution.parts(plan))
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A `conv2d` as a product, whose result is ``out``: of its type, if not itself."""
+
+    node: Node
+    out: Value
+
+    @cached_property
+    def _geometry(self) -> Geometry:
+        x, w = self.node.inputs[:2]
+        return Geometry.of(attrs_of(self.node, Conv2dAttrs), x, w, self.out)
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Rows, columns and terms of the product, and how many there are."""
+        g = self._geometry
+        rows = self.out.type.size // max(g.all_outputs, 1)
+        return rows, g.outputs, g.window, g.groups
+
+    def parts(self, plan: Plan) -> tuple[Product, Work, Plan, Epilogue]:
+        x, w, *extras = self.node.inputs
+        g = self._geometry
+        product = Product(
+            a=images("a", x, g.rows, g.columns, g.channels, follows_k=True),
+            b=Matrix("b", str(g.window), "1", width=load_width(w, g.window)),
+            rows="rows",
+            columns=str(g.outputs),
+            terms=str(g.window),
+            sizes=("rows",),
+            bases=bases(g.channels, g.outputs * g.window),
+            position=f"row * {g.all_outputs} + batch * {g.outputs} + col",
+            column=f"int32(batch * {g.outputs} + col)",
+        )
+        rows, columns, terms, count = self.sizes
+        work = Work(x, w, self.out, tuple(extras), (rows,), rows, columns, terms, count)
+        expression = attrs_of(self.node, Conv2dAttrs).epilogue
+        return product, work, plan, epilogue_of(expression, self.out, tuple(extras))
 
 
 @lowering("conv2d_transpose")

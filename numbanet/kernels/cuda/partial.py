@@ -132,6 +132,20 @@ def add_up(
     return sum_call("sum_partials", expression, shape, reads, (write,), apart(memory, dtype))
 
 
+def measured_call(
+    name: str, product: Product, work: Work, plan: Plan, epilogue: Epilogue
+) -> tuple[Call, tuple[Scratch, Scratch]]:
+    """The call that computes ``work.out`` whole, and where it leaves the means and squares of
+    its channels (`moments`), for parts of as many rows as a tile has."""
+    check_sizes(work.a, work.b, work.out, *work.extras)
+    channels = work.out.type.sizes[-1]
+    nbytes = math.ceil(work.rows / plan.tiling.rows) * channels * work.out.dtype.itemsize
+    moments = (Scratch(nbytes), Scratch(nbytes))
+    epilogue = replace(epilogue, measured=channels)
+    call = _product_call(name, product, work, plan, epilogue, work.out, moments)
+    return call, moments
+
+
 def in_place(
     extras: tuple[Value, ...], first: int, out: Value, written: int
 ) -> tuple[tuple[int, int], ...]:
@@ -154,12 +168,14 @@ def _product_call(
     plan: Plan,
     epilogue: Epilogue,
     out: Value | Scratch,
+    moments: tuple[Scratch, ...] = (),
 ) -> Call:
     tiling = plan.tiling
     real = str(work.a.dtype)
     extras = work.extras if isinstance(out, Value) else ()
     to = _pointer(out) if isinstance(out, Value) else f"{real}*"
-    pointers = (f"{real}*", f"{real}*", to, *map(_pointer, extras))
+    further = [*map(_pointer, extras), *[f"{real}*"] * len(moments)]
+    pointers = (f"{real}*", f"{real}*", to, *further)
     size = work.out.type.size if isinstance(out, Value) else apart(out, work.a.dtype)
     numbers = (*work.sizes, plan.splits, plan.chunk, size)
     kernel = Kernel(
@@ -173,10 +189,10 @@ def _product_call(
     across = math.ceil(work.columns / tiling.columns)
     return Call(
         kernel=kernel,
-        arguments=(work.a, work.b, out, *extras, *numbers),
+        arguments=(work.a, work.b, out, *extras, *moments, *numbers),
         tiles=down * across * plan.splits * work.count,
-        writes=(2,),
+        writes=(2, *(3 + len(extras) + i for i in range(len(moments)))),
         in_place=in_place(extras, 3, work.out, 2),
-        nbytes=work.nbytes,
+        nbytes=work.nbytes + sum(scratch.nbytes for scratch in moments),
         flops=work.flops,
     )

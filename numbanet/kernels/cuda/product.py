@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numbanet.kernels.cuda.moments import begin, settle, take
 from numbanet.kernels.cuda.registers import QUAD, Tile, accumulate_for, fill_for, share_for
 from numbanet.kernels.cuda.tiling import Tiling
 from numbanet.kernels.source import render
@@ -119,11 +120,20 @@ class Product:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What is done to each sum; ``kinds`` says of each extra input whether it is a
-    ``"number"``, a ``"vector"`` along the last axis, or ``"full"``: of the output's shape."""
+    """What is done to each sum.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Of each extra input whether it is a ``"number"``, a ``"vector"`` along the last axis,
+        or ``"full"``: of the output's shape.
+    measured : int
+        Channels of the output, if each tile is also to leave their moments: see `moments`.
+    """
 
     expression: Expression | None = None
     kinds: tuple[str, ...] = ()
+    measured: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -163,7 +173,8 @@ class ProductSource:
 def write_product(
     product: Product, tiling: Tiling, real: str, epilogue: Epilogue
 ) -> ProductSource:
-    """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``.
+    """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``; a measured
+    product takes ``means`` and ``squares`` after the extra inputs.
 
     ``splits`` blocks share a tile's sums, ``chunk`` terms each (a multiple of the depth);
     split ``s`` writes at ``s * out_size``, for another kernel to add up.
@@ -286,12 +297,15 @@ class _Writer:
         self.b = _Side(product.b, tiling.columns, "first_col", product.columns, at, tiling)
         self.stage = at + tiling.depth * self.b.stride
         self.tile = Tile(tiling, self.a.stride, self.b.stride)
+        if epilogue.measured and tiling.threads % tiling.columns:
+            raise ValueError(f"no thread of {tiling} keeps to one column")
 
     def lines(self) -> Iterator[str]:
         sizes = [*self.product.sizes, "splits", "chunk", "out_size"]
-        arguments = ["a", "b", "out", *self.epilogue.names, *sizes]
+        moments = ["means", "squares"] if self.epilogue.measured else []
+        arguments = ["a", "b", "out", *self.epilogue.names, *moments, *sizes]
         yield f"def kernel({', '.join(arguments)}):"
-        for part in (self._start(), self._sum(), self._finish()):
+        for part in (self._start(), self._sum(), self._finish(), self._measure()):
             yield from _indent(part)
 
     def _start(self) -> Iterator[str]:
@@ -381,6 +395,9 @@ class _Writer:
         """The sums, a few rows of every thread at a time, by way of shared memory."""
         rows, columns = self.tiling.thread_rows, self.tiling.columns
         quad = min(QUAD, self.tiling.thread_columns)
+        if self.epilogue.measured:
+            yield from begin(self.real)
+            yield "count = int32(0)"
         for first in range(0, rows, self.shared_rows):
             if first:
                 yield "cuda.syncthreads()"
@@ -413,10 +430,35 @@ class _Writer:
         yield f"    item = uint32(item + {tile.threads})"
 
     def _store(self) -> Iterator[str]:
-        yield "total = shared[item]"
-        statements, result = self.epilogue.write("total", "position", self.product.column)
+        yield "element = shared[item]"
+        statements, result = self.epilogue.write("element", "position", self.product.column)
         yield from statements
         yield f"out[int32(split * out_size + position)] = {result}"
+        if self.epilogue.measured:
+            yield f"shift = {result} if count == 0 else shift"
+            yield from take(result)
+            yield "count = int32(count + 1)"
+
+    def _measure(self) -> Iterator[str]:
+        """What each thread stored was of one column: put together the threads of a column."""
+        if not self.epilogue.measured:
+            return
+        rows, columns = self.tiling.rows, self.tiling.columns
+        yield "cuda.syncthreads()"
+        yield f"lane = int32(thread // {columns})"
+        yield "if lane == 0:"
+        yield "    shared[thread] = shift"
+        yield "cuda.syncthreads()"
+        yield f"base = shared[uint32(thread % {columns})]"
+        yield "cuda.syncthreads()"
+        stored = f"int32(min(int32({rows}), int32({self.product.rows} - first_row)))"
+        yield from settle(self.real, columns, self.tiling.threads // columns, stored)
+        yield "col = int32(first_col + thread)"
+        yield f"if lane == 0 and col < {self.product.columns}:"
+        part = f"first_row // {rows} * {self.epilogue.measured}"
+        yield f"    place = int32({part} + {self.product.column})"
+        yield "    means[place] = centre"
+        yield "    squares[place] = square"
 
 
 def _indent(lines: Iterator[str] | list[str], spaces: int = 4) -> Iterator[str]:

@@ -108,12 +108,16 @@ def choose(
     dtype: DType,
     *,
     is_added_by_reader: bool = False,
+    is_measured: bool = False,
 ) -> Plan:
     """The fastest plan, by a rough estimate, for ``count`` products of these sizes.
 
-    Split sums are added up by one more launch, or by whoever reads them.
+    Split sums are added up by one more launch, or by whoever reads them. Whole results can be
+    measured as they are stored, others are read once more for that.
     """
     sum_cycles = _READ_CYCLES if is_added_by_reader else _SUM_CYCLES
+    if is_measured:
+        sum_cycles += _SUM_CYCLES + dtype.itemsize * rows * columns * count / _BYTES
     sizes = (rows, columns, terms, count)
     plans = [
         (*_estimate(choice, splits, *sizes, sum_cycles), choice.tiling, splits)
@@ -149,7 +153,7 @@ def _estimate(
     columns: int,
     terms: int,
     count: int,
-    sum_cycles: int,
+    sum_cycles: float,
 ) -> tuple[float, int]:
     """Cycles, and elements that are computed, if only to be thrown away.
 
