@@ -22,7 +22,7 @@ MOST_BYTES = 4 << 20
 """Of a value's slices. More of them are better added up while they are in the cache, and their
 memory used again, whatever a launch costs."""
 MOST_PARTS = 64
-"""Values in slices that one call reads."""
+"""Values in slices that one call reads: each is an argument of its kernel."""
 
 Calls = dict[Node, tuple[Call, ...]]
 _Reading = tuple[Node, int, int]

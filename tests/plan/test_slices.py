@@ -17,6 +17,7 @@ from numbanet.layers import Conv2D, Dense, Flatten
 from numbanet.ops.leaf import InputAttrs, VariableAttrs
 from numbanet.ops.state import pack
 from numbanet.plan.program import Address, Program
+from numbanet.plan.slices import MOST_PARTS
 from numbanet.runtime import get_device
 
 
@@ -96,6 +97,16 @@ def test_many_bytes_are_added_up_while_they_are_in_the_cache() -> None:
     a, inputs = gradient("a", 512, 512, samples=100_000)
     graph = Graph((), {}, (flat_update(a, offsets=(0,), size=512 * 512),))
     assert not is_left_in_slices(planned(graph, inputs))
+
+
+def test_no_more_parts_are_taken_than_a_kernel_has_arguments_for() -> None:
+    found = [gradient(f"g{i}", 4, 4) for i in range(MOST_PARTS + 2)]
+    parts = [part for part, _ in found]
+    offsets = tuple(16 * i for i in range(len(parts)))
+    graph = Graph((), {}, (flat_update(*parts, offsets=offsets, size=16 * len(parts)),))
+    names = planned(graph, *(inputs for _, inputs in found))
+    assert names[-1].endswith("_of_sums")
+    assert "sum_partials" in " ".join(names)
 
 
 def test_the_listing_shows_slices() -> None:

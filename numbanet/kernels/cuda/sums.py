@@ -28,9 +28,6 @@ from numbanet.kernels.operand import Operand
 from numbanet.ops.expression import Expression
 from numbanet.ops.fused import contiguous
 
-MOST_PARTS = 64
-"""Parts in slices of one operand: each is an argument of the kernel."""
-
 _SHARING = ((4, 1), (8, 2), (None, 4)) if SIMULATED else ((16, 1), (128, 8), (None, 32))
 """For at most so many slices, how many threads share an element."""
 _IN_FLIGHT = 4
@@ -87,7 +84,7 @@ def adding(
 ) -> Call | None:
     """`Call.adding` of the call that computes ``expression``: for operands that it reads whole,
     in their order."""
-    if reads[position].access != contiguous(shape) or len(parts) > MOST_PARTS:
+    if reads[position].access != contiguous(shape):
         return None
     dims = collapse(shape, [operand.access for operand in (*reads, *writes)])
     writer = _InParts(expression, dims, reads, writes, position, len(parts))

@@ -12,7 +12,7 @@ from numbanet.ir import DType, Graph, Value
 from numbanet.kernels.cuda import LOWERINGS
 from numbanet.kernels.cuda.partial import add_up, scratch_for
 from numbanet.kernels.cuda.simulate import launch
-from numbanet.kernels.cuda.sums import MOST_PARTS, sharing
+from numbanet.kernels.cuda.sums import sharing
 from numbanet.kernels.kernel import Call, Part, Scratch, Slices, Table
 from numbanet.passes.fuse import fuse
 from tests.kernels.cuda.lowered import check_call, flat, normal, poison
@@ -129,17 +129,6 @@ def test_operands_that_are_not_read_in_their_order_are_not_taken():
     (call,) = LOWERINGS[node.op.name](node)
     slices, _ = in_slices(x, 2)
     assert taking(call, x, [Part(0, 30, 0, slices)]) is None
-
-
-def test_no_more_parts_are_taken_than_fit_the_arguments():
-    gradient = ops.input_value("g", (4 * MOST_PARTS + 4,))
-    (call,) = LOWERINGS["fused"](step(gradient))
-    slices, _ = in_slices(ops.input_value("part", (4,)), 2)
-    parts = [Part(4 * i, 4, 0, slices) for i in range(MOST_PARTS + 1)]
-    assert taking(call, gradient, parts) is None
-    most = taking(call, gradient, parts[1:])
-    assert most is not None
-    assert most.tiles == MOST_PARTS + 1
 
 
 def test_states_its_work():
