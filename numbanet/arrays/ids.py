@@ -10,6 +10,7 @@ import numpy as np
 from numbanet.errors import DataError
 from numbanet.ir import Node, Value, topological
 from numbanet.ops.leaf import constant_number
+from numbanet.runtime.host import largest
 
 _KEEPERS = frozenset(
     {"reshape", "transpose", "cast", "slice", "split", "expand", "concatenate"}
@@ -71,14 +72,6 @@ def _sources(ids: Value, names: Mapping[Value, str]) -> list[tuple[str, int | No
     return found
 
 
-_UNSIGNED = {np.dtype(kind).itemsize: np.dtype(kind) for kind in ("u1", "u2", "u4", "u8")}
-
-
-def _largest(ids: np.ndarray) -> int:
-    """The largest id, where negative ones count as very large: one pass finds both ends."""
-    return int(np.maximum.reduce(ids.view(_UNSIGNED[ids.itemsize]), axis=None))
-
-
 def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:
     """Raise DataError if an id of an input is out of its range."""
     for name, limit in limits.items():
@@ -87,7 +80,7 @@ def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> 
 
 def check_range(name: str, ids: np.ndarray, limit: Limit) -> None:
     """Raise DataError if one of the ids of input ``name`` is out of its range."""
-    if not ids.size or _largest(ids) < limit.rows:
+    if largest(ids) < limit.rows:
         return
     wrong = ids[((ids < 0) | (ids >= limit.rows)) & (ids != limit.ignored)]
     if wrong.size:

@@ -11,6 +11,7 @@ import numpy as np
 from numbanet.ir import Node, Variable
 from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
+from numbanet.runtime.host import largest
 
 
 class Executable(ABC):
@@ -26,6 +27,11 @@ class Executable(ABC):
         lies; a GPU uploads it now, or reads it where it lies if that is on the GPU: if
         `Device.put` returned it, or if another library offers it.
         """
+
+    def largest(self, name: str, array: np.ndarray) -> int:
+        """The largest of the integers that are bound to an input, to look at before a run;
+        negative ones count as very large, and of none the largest is 0."""
+        return largest(array)
 
     def unbind(self) -> None:  # noqa: B027, most devices hold nothing
         """Hold inputs no longer that `Device.put` gave: there are others to come."""

@@ -47,3 +47,14 @@ def address_of(array: np.ndarray) -> int:
     except (BufferError, TypeError, ValueError):
         # Read-only, empty, or not in one piece.
         return array.ctypes.data
+
+
+_UNSIGNED = {np.dtype(kind).itemsize: np.dtype(kind) for kind in ("u1", "u2", "u4", "u8")}
+
+
+def largest(ids: np.ndarray) -> int:
+    """The largest of an array's integers, 0 if there are none; negative ones count as very
+    large, so that one look finds both ends."""
+    if not ids.size:
+        return 0
+    return int(np.maximum.reduce(ids.view(_UNSIGNED[ids.itemsize]), axis=None))

@@ -292,3 +292,23 @@ def make_argmax_down(dtype: DType) -> Callable[..., None]:
                     y[at] = k if is_better else place
 
     return kernel
+
+
+def largest_id(dtype: DType) -> Kernel:
+    """The largest of ``count`` ids; negative ones count as very large. For the host: it looks
+    at ids before a program uses them."""
+    return Kernel("largest_id", make_largest_id, (), (f"{dtype}*", "int64", "int64*"))
+
+
+def make_largest_id() -> Callable[..., None]:
+    """One tile, one number."""
+    from numba import uint64
+
+    def kernel(first, last, ids, count, found):
+        most = uint64(0)
+        for i in range(count):
+            number = uint64(ids[i])
+            most = number if number > most else most
+        found[0] = most
+
+    return kernel
