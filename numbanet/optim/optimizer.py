@@ -125,7 +125,11 @@ class Optimizer:
         self._check_options(group)
         for member in members:
             _become_variable(member)
+        self._manage(group)
         self.param_groups.append(group)
+
+    def _manage(self, group: Options) -> None:
+        """Take over a new group."""
         self._movers.append(_Mover(self, group))
 
     def _check_members(self, members: list[Any]) -> None:
