@@ -9,6 +9,7 @@ from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
 from numbanet.layers.convolution import Convolution, Sizes
 from numbanet.layers.layer import ConstraintLike, RegularizerLike
+from numbanet.layers.positions import positional
 from numbanet.ops.leaf import variable_value
 
 
@@ -85,6 +86,20 @@ class _DepthwiseConv(_Depthwise):
         return self.biased(self.each(x, self.kernel))
 
 
+_depthwise_as_in_keras = positional(
+    "activation",
+    "use_bias",
+    "depthwise_initializer",
+    "bias_initializer",
+    "depthwise_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "depthwise_constraint",
+    "bias_constraint",
+)
+
+
+@_depthwise_as_in_keras
 class DepthwiseConv1D(_DepthwiseConv):
     """A convolution of each channel of ``(batch, steps, channels)`` by itself.
 
@@ -98,6 +113,7 @@ class DepthwiseConv1D(_DepthwiseConv):
     rank = 1
 
 
+@_depthwise_as_in_keras
 class DepthwiseConv2D(_DepthwiseConv):
     """A convolution of each channel by itself.
 
@@ -179,6 +195,23 @@ class _SeparableConv(_Depthwise):
         return self.biased(ops.conv2d(self.each(x, self.depthwise_kernel), points))
 
 
+_separable_as_in_keras = positional(
+    "activation",
+    "use_bias",
+    "depthwise_initializer",
+    "pointwise_initializer",
+    "bias_initializer",
+    "depthwise_regularizer",
+    "pointwise_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "depthwise_constraint",
+    "pointwise_constraint",
+    "bias_constraint",
+)
+
+
+@_separable_as_in_keras
 class SeparableConv1D(_SeparableConv):
     """`DepthwiseConv1D` without an activation, and then ``Conv1D(filters, 1)``.
 
@@ -192,6 +225,7 @@ class SeparableConv1D(_SeparableConv):
     rank = 1
 
 
+@_separable_as_in_keras
 class SeparableConv2D(_SeparableConv):
     """`DepthwiseConv2D` without an activation, and then ``Conv2D(filters, 1)``.
 

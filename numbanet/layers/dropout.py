@@ -12,6 +12,7 @@ from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import Value
 from numbanet.layers.layer import Layer
+from numbanet.layers.positions import positional
 from numbanet.layers.spatial import data_format_name
 
 _SATURATED = -1.7580993408473766
@@ -199,6 +200,13 @@ class _SpatialDropout(_Dropout):
         return x * self.mask(x, range(first, first + self.rank))
 
 
+_as_in_keras = positional(
+    "name",
+    "dtype",
+)
+
+
+@_as_in_keras
 class SpatialDropout1D(_SpatialDropout):
     """`Dropout` of whole channels of ``(batch, steps, channels)`` (Tompson et al., 2015).
 
@@ -216,6 +224,7 @@ class SpatialDropout1D(_SpatialDropout):
         super().__init__(rate, None, seed, **options)
 
 
+@_as_in_keras
 class SpatialDropout2D(_SpatialDropout):
     """`Dropout` of whole channels of images (Tompson et al., 2015).
 

@@ -13,6 +13,7 @@ from numbanet.layers.dense import EinsumDense
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.module import is_size
+from numbanet.layers.positions import positional
 from numbanet.ops.attention_weights import attention_weights, causal_mask, window_mask
 
 
@@ -187,6 +188,19 @@ def _all(masks: Sequence[Value]) -> Value | None:
     return mask
 
 
+@positional(
+    "sliding_window",
+    "flash_attention",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+    "use_gate",
+    "seed",
+)
 class MultiHeadAttention(_Heads):
     """Attention in several heads, each on projections of its own (Vaswani et al., 2017).
 
@@ -244,6 +258,19 @@ class MultiHeadAttention(_Heads):
             self.output_sizes = sizes
 
 
+@positional(
+    "sliding_window",
+    "flash_attention",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+    "use_gate",
+    "seed",
+)
 class GroupQueryAttention(_Heads):
     """Attention whose heads share keys and values in groups (Ainslie et al., 2023).
 

@@ -13,6 +13,7 @@ from numbanet.ir import Value, Variable
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.merging import unit
 from numbanet.layers.module import is_size
+from numbanet.layers.positions import positional
 from numbanet.ops.axes import normalise_axes
 from numbanet.ops.leaf import constant, variable_value
 from numbanet.ops.shapes import inverse
@@ -243,6 +244,16 @@ class LayerNormalization(_Normalization):
         return self.unrolled(ops.layer_norm(rows, gamma, beta, epsilon=self.epsilon), x, order)
 
 
+@positional(
+    "center",
+    "scale",
+    "beta_initializer",
+    "gamma_initializer",
+    "beta_regularizer",
+    "gamma_regularizer",
+    "beta_constraint",
+    "gamma_constraint",
+)
 class GroupNormalization(_Normalization):
     """Normalises each sample over groups of channels and all positions (Wu and He, 2018).
 

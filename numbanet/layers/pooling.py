@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from numbanet import ops
 from numbanet.ir import Value
 from numbanet.layers.convolution import Sizes
+from numbanet.layers.positions import positional
 from numbanet.layers.spatial import Spatial, padding_name, pair
 
 
@@ -34,6 +35,7 @@ class _Pooling(Spatial):
         return type(self).pool(x, window, stride=stride, padding=self.padding)
 
 
+@positional("name")
 class MaxPooling1D(_Pooling):
     """The maximum of each window of ``(batch, steps, channels)``.
 
@@ -47,6 +49,7 @@ class MaxPooling1D(_Pooling):
     pool = ops.max_pool2d
 
 
+@positional("name")
 class MaxPooling2D(_Pooling):
     """The maximum of each window.
 
@@ -64,6 +67,7 @@ class MaxPooling2D(_Pooling):
     pool = ops.max_pool2d
 
 
+@positional("name")
 class AveragePooling1D(_Pooling):
     """The mean of each window of ``(batch, steps, channels)``; padding does not count.
 
@@ -77,6 +81,7 @@ class AveragePooling1D(_Pooling):
     pool = ops.avg_pool2d
 
 
+@positional("name")
 class AveragePooling2D(_Pooling):
     """The mean of each window; padding does not count.
 
