@@ -126,6 +126,7 @@ from numbanet.nn.functional.recurrent import (
     rnn_relu_cell,
     rnn_tanh_cell,
 )
+from numbanet.nn.functional.sampling import affine_grid, grid_sample
 from numbanet.nn.functional.sparse import embedding, embedding_bag, one_hot
 from numbanet.nn.functional.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from numbanet.nn.functional.volume_convolution import conv3d, conv_transpose3d
@@ -138,6 +139,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -171,6 +173,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gru_cell",
     "gumbel_softmax",
