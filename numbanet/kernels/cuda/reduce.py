@@ -33,6 +33,10 @@ from numbanet.ops.fused import Access, FusedAttrs
 
 _SHUFFLED = frozenset({DType.FLOAT32, DType.FLOAT64, DType.INT32, DType.INT64})
 """What threads of a warp can exchange."""
+_IN_FLIGHT = 8
+"""Elements that a thread loads before it folds: so memory is busy all the time."""
+_MOST_STEPS = 12
+"""Of a program: longer ones are written once, for compilers' sake, and keep threads busy."""
 
 
 def lower_reduction(
@@ -209,23 +213,33 @@ class _Writer:
     def _fold(self) -> list[str]:
         """Statements that fold every ``depth``-th element of the part."""
         walks = range(len(self._kept.steps))
-        loads = [f"x{k}[p{k}]" for k in range(len(self._work.reads))]
-        statements, results = render(self._work.expression, loads, f"p{len(loads)}")
-        body = [
-            *self._folded.unravel("element"),
-            *(f"p{walk} = uint32(b{walk} + {self._folded.offset(walk)})" for walk in walks),
-            *statements,
-            *self._combine(results),
-            f"element = uint32(element + uint32({self._shape.depth}))",
-        ]
+        many = _IN_FLIGHT if len(self._work.expression.steps) <= _MOST_STEPS else 1
+        last = (many - 1) * self._shape.depth
         return [
             *self._kept.unravel("output"),
             *(f"b{walk} = {self._kept.offset(walk)}" for walk in walks),
             "element = uint32(part * uint32(chunk) + lane)",
             "stop = min(uint32(part * uint32(chunk) + uint32(chunk)), uint32(elements))",
-            "while element < stop:",
-            *_indent(body),
+            f"while uint32(element + uint32({last})) < stop:",
+            *_indent(self._elements(many)),
+            *(["while element < stop:", *_indent(self._elements(1))] if many > 1 else ()),
         ]
+
+    def _elements(self, count: int) -> list[str]:
+        """Statements that fold some elements: all are loaded before any is folded."""
+        reads, lines = range(len(self._work.reads)), []
+        for i in range(count):
+            lines += self._folded.unravel("element")
+            for walk in range(len(self._kept.steps)):
+                lines.append(f"p{i}_{walk} = uint32(b{walk} + {self._folded.offset(walk)})")
+            lines += [f"x{k}_{i} = x{k}[p{i}_{k}]" for k in reads]
+            lines.append(f"element = uint32(element + uint32({self._shape.depth}))")
+        for i in range(count):
+            loaded = [f"x{k}_{i}" for k in reads]
+            position = f"p{i}_{len(loaded)}"
+            statements, results = render(self._work.expression, loaded, position)
+            lines += [*statements, *self._combine(results)]
+        return lines
 
     def _combine(self, results: Sequence[str]) -> list[str]:
         lines = []
