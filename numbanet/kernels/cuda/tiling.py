@@ -56,13 +56,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Choice:
-    """``resident`` blocks fit a multiprocessor, which then reaches ``share`` of its peak."""
+    """``resident`` blocks fit a multiprocessor, which then reaches ``share`` of its peak.
+
+    Products of fewer than ``least_rows`` rows are cut otherwise.
+    """
 
     tiling: Tiling
     resident: int
     share: float
+    least_rows: int = 0
 
 
+_MULTIPROCESSORS = 132
+_TALL = 128 * _MULTIPROCESSORS
+"""Rows of which tiles of 128 fill the machine, though they are few channels wide: pixels."""
 _BY_QUADS = (
     _Choice(Tiling(64, 64, 16, 4, 4, 16), 3, 0.65),
     _Choice(Tiling(32, 32, 16, 4, 4, 16), 10, 0.5),
@@ -74,6 +81,8 @@ _CHOICES = {
         _Choice(Tiling(128, 128, 8, 8, 8, 8), 2, 0.9),
         _Choice(Tiling(128, 64, 16, 8, 8, 8), 3, 0.85),
         _Choice(Tiling(64, 128, 16, 8, 8, 8), 3, 0.85),
+        _Choice(Tiling(128, 32, 16, 8, 4, 16), 4, 0.6, _TALL),
+        _Choice(Tiling(128, 16, 16, 8, 4, 16), 6, 0.5, _TALL),
         *_BY_QUADS,
     ),
     DType.FLOAT64: _BY_QUADS,
@@ -81,7 +90,6 @@ _CHOICES = {
 _SIMULATED = _Choice(Tiling(8, 8, 8, 2, 2, 4), 1, 1.0)
 """The simulator's threads are slow: few of them, and several tiles in small tests."""
 
-_MULTIPROCESSORS = 132
 _LANES = 128
 """Fused multiply-adds that a multiprocessor finishes in a cycle."""
 _STAGE_CYCLES = 600
@@ -122,6 +130,7 @@ def choose(
     plans = [
         (*_estimate(choice, splits, *sizes, sum_cycles), choice.tiling, splits)
         for choice in _choices(dtype)
+        if rows >= choice.least_rows
         for splits in _splits(choice.tiling, terms, rows * columns * count)
     ]
     *_, tiling, splits = min(plans, key=lambda plan: plan[:2])

@@ -1,12 +1,12 @@
 """The gradient of a convolution's weights: windows that slide over images, or a tiled product.
 
 As a product, output channel by (tap, input channel) over pixels, it reads each input once for
-every tap, and with few channels its tiles are thin. So with few channels a block takes 16 input
-channels, 8 or 16 output channels and all taps, and walks over chunks of images: rows of inputs
-and of the outputs' gradient, copied to shared memory while those before are worked on. Its
-warps share a chunk's pixels, along which the window slides (`window`), and add up what they
-have in a fixed order. Blocks of the same channels walk over other chunks; whoever needs the
-gradient adds up their sums.
+every tap, and where channels are few its tiles are thin. So a block takes 16 input channels, 8
+or 16 output channels and all taps, and walks over chunks of images: rows of inputs and of the
+outputs' gradient, copied to shared memory while those before are worked on. Its warps share a
+chunk's pixels, along which the window slides (`window`), and add up what they have in a fixed
+order. Blocks of the same channels walk over other chunks; whoever needs the gradient adds up
+their sums.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Limits:
     outputs : tuple of (int, int)
         Output channels of a thread for at most so many taps; two threads share an input.
     channels : int
-        Most channels, in and out: with more, a product's tiles are full.
+        Most channels, in and out: with more, there are products' tiles for all blocks.
     pixels : (int, int)
         Fewest and most places of the window that are written out in a row.
     columns : int
@@ -70,7 +70,7 @@ class _Limits:
     threads: int
 
 
-_REAL = _Limits(16, ((9, 8), (25, 4)), 64, (4, 16), 32, (8, 7, 6, 5, 4), 132 * 16 * 32)
+_REAL = _Limits(16, ((9, 8), (25, 4)), 256, (4, 16), 32, (8, 7, 6, 5, 4), 132 * 16 * 32)
 _SMALL = _Limits(4, ((9, 2), (25, 2)), 64, (2, 4), 4, (3, 2), 72)
 """For the simulator, whose threads are slow. Else 16 warps on each of an H200's 132
 multiprocessors: two blocks of 256 threads, of up to 128 registers each."""
