@@ -153,15 +153,15 @@ def test_labels_out_of_range(labels: np.ndarray, got: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "parts"),
     [
-        (Y.astype(np.float32), ("class labels are integers", "got dtype float32", "astype")),
-        (Y > 0, ("class labels are integers", "got dtype bool")),
-        (np.eye(3)[Y], ("class labels are integers", "categorical_crossentropy")),
+        (Y + 0.5, ("class labels are integers", "got 0.5", "categorical_crossentropy")),
+        (np.where(Y, Y, np.nan), ("class labels are integers", "got nan")),
+        (np.eye(3)[Y], ("targets do not fit", "categorical_crossentropy")),
         (np.array(["cat", "dog", "cow"] * 4), ("not an array of numbers", "got dtype <U3")),
         ([None] * 12, ("not an array of numbers", "got dtype object")),
         (None, ("not an array of numbers",)),
         (np.stack([Y, Y], axis=1), ("do not fit the output", "(12, 2)", "(None,)")),
     ],
-    ids=["floats", "bools", "one-hot", "strings", "objects", "none", "two columns"],
+    ids=["halves", "nan", "one-hot", "strings", "objects", "none", "two columns"],
 )
 def test_labels_that_are_no_labels(labels: object, parts: tuple[str, ...]) -> None:
     model = classifier()
@@ -273,6 +273,14 @@ def test_model_whose_layers_do_not_fit_the_first_data_stays_unbuilt() -> None:
 
 
 # Arguments.
+
+
+def test_floats_that_are_integers_are_labels_as_in_keras() -> None:
+    model = classifier()
+    expected = model.evaluate(X, Y)
+    assert model.evaluate(X, Y.astype(np.float32)) == expected
+    assert model.evaluate(X, Y.astype(np.float64)[:, None]) == expected
+    assert np.isfinite(model.evaluate(X, Y > 0)).all()
 
 
 NAMES: list[tuple[Callable[[str], object], str, tuple[str, ...]]] = [

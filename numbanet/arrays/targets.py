@@ -14,29 +14,30 @@ def labels(
 ) -> np.ndarray:
     """Class labels as int64 in ``0 .. classes - 1``, of shape ``type_.shape``.
 
-    A column ``(n, 1)`` is taken for ``(n,)``. The label ``ignored`` may be out of range.
+    A column ``(n, 1)`` is taken for ``(n,)``, and floating-point numbers for the integers that
+    they are. The label ``ignored`` may be out of range.
 
     Raises
     ------
     DataError
-        On labels that are not integers, not of that shape, or out of range.
+        On labels that are no whole numbers, not of that shape, or out of range.
     """
     array = as_array(y, name)
     if array.ndim == type_.rank + 1 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.dtype.kind not in "iu":
+    _check_shape(array, type_, name)
+    broken = array[~(np.isfinite(array) & (array == np.trunc(array)))]
+    if broken.size:
         raise DataError(
             f"{name}: class labels are integers",
-            got=f"dtype {array.dtype}",
-            mend="Convert them with y.astype('int64'); for one-hot rows use "
-            "loss='categorical_crossentropy'",
+            got=f"{broken[0]:g}",
+            mend="For one-hot or soft rows use loss='categorical_crossentropy'",
         )
-    _check_shape(array, type_, name)
     kept = array if ignored is None else array[array != ignored]
     if kept.size and not (kept.min() >= 0 and kept.max() < classes):
         raise DataError(
             f"{name}: labels out of range",
-            got=f"{kept.min()} .. {kept.max()}",
+            got=f"{int(kept.min())} .. {int(kept.max())}",
             expected=f"0 .. {classes - 1}, as the output has {classes} classes",
         )
     return np.ascontiguousarray(array, dtype=np.int64)
@@ -81,4 +82,10 @@ def _check_shape(array: np.ndarray, type_: TensorType, name: str) -> None:
             f"{name}: targets do not fit the output",
             got=str(array.shape),
             expected=str(type_.shape),
+            mend=_mend(array, type_),
         )
+
+
+def _mend(array: np.ndarray, type_: TensorType) -> str | None:
+    is_one_hot = type_.dtype.is_integer and array.ndim == type_.rank + 1
+    return "For one-hot rows use loss='categorical_crossentropy'" if is_one_hot else None

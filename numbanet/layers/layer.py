@@ -19,16 +19,14 @@ from numbanet.layers.structure import flatten, map_leaves
 from numbanet.ops.casts import cast
 from numbanet.regularizers import RegularizerLike
 
-UNSUPPORTED = (
-    "autocast",
-    "batch_size",
-    "gptq_unpacked_column_size",
-    "input_shape",
-    "lora_alpha",
-    "lora_rank",
-    "quantization_config",
-)
-"""Arguments of Keras's that raise NotImplementedError wherever they are given."""
+UNSUPPORTED = {
+    "autocast": True,
+    "gptq_unpacked_column_size": None,
+    "lora_alpha": None,
+    "lora_rank": None,
+    "quantization_config": None,
+}
+"""Arguments of Keras's that raise NotImplementedError for all but these values."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,11 @@ class Layer(Module):
         Floating-point inputs are converted to it, and weights have it. By default it is the
         first input's.
     name : str, optional
+    input_shape : sequence of int, optional
+        Shape of a sample: a `Sequential` that starts with the layer starts with an `Input` of
+        it.
+    input_dim : int, optional
+        Short for ``input_shape=(input_dim,)``.
 
     Raises
     ------
@@ -66,21 +69,24 @@ class Layer(Module):
         trainable: bool = True,
         dtype: str | DType | None = None,
         name: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        input_dim: int | None = None,
         **others: Any,
     ) -> None:
         super().__init__(name)
         for argument, value in others.items():
             if argument not in UNSUPPORTED:
                 raise TypeError(f"{type(self).__name__}() has no argument {argument!r}")
-            self.refuse(argument, value)
+            self.refuse(argument, value, UNSUPPORTED[argument])
+        self.first_shape = (input_dim,) if input_dim is not None else input_shape
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.trainable = trainable
         self.dtype = None if dtype is None else DType.of(dtype)
         self._options: dict[str, Options] = {}
 
     def refuse(self, argument: str, value: Any, default: Any = None) -> None:
-        """Raise NotImplementedError unless ``value`` is the argument's default."""
-        if value is not default and value != default:
+        """Raise NotImplementedError unless ``value`` is the argument's default, or None."""
+        if value is not None and value is not default and value != default:
             raise NotImplementedError(
                 f"{type(self).__name__} does not support {argument}={value!r}"
             )

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _MASKS: WeakKeyDictionary[Value, Value] = WeakKeyDictionary()
 _ENDS: WeakKeyDictionary[Value, str] = WeakKeyDictionary()
 _IS_TAKEN: ContextVar[bool] = ContextVar("numbanet_mask_is_taken", default=False)
+_TIMES: ContextVar[int] = ContextVar("numbanet_masks_taken", default=0)
+
+
+def times_taken() -> int:
+    """How often a layer has taken a mask so far: has one since?"""
+    return _TIMES.get()
 
 
 def mask_of(value: Any) -> Value | None:
@@ -75,9 +81,12 @@ def fill(
 def taken(names: Iterable[str]) -> Iterator[None]:
     """While a layer that was given arguments of these names records what it makes of them.
 
-    If a mask is among them, layers within it need take no notice of masks.
+    If a mask is among them, layers within it need take no notice of masks, nor those around it.
     """
-    token = _IS_TAKEN.set(_IS_TAKEN.get() or _holds_mask(names))
+    holds = _holds_mask(names)
+    if holds:
+        _TIMES.set(_TIMES.get() + 1)
+    token = _IS_TAKEN.set(_IS_TAKEN.get() or holds)
     try:
         yield
     finally:
@@ -89,20 +98,23 @@ def _holds_mask(names: Iterable[str]) -> bool:
 
 
 def hand_on(
-    layer: Module, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Any
+    layer: Module, args: Sequence[Any], kwargs: Mapping[str, Any], outputs: Any, was_taken: bool
 ) -> None:
-    """Attach to what a layer returned the masks that it computes of its arguments."""
-    previous, is_taken = None, _IS_TAKEN.get()
+    """Attach to what a layer returned the masks that it computes of its arguments.
+
+    ``was_taken``: by it, or within it.
+    """
+    previous, is_taken = None, was_taken or _IS_TAKEN.get()
     first = next(iter((*args, *kwargs.values())), None)
     if has_mask([args, kwargs]):
         given = fill(layer.forward, args, kwargs).arguments
-        is_taken = is_taken or _holds_mask(given)
         previous = given.get("mask")
         previous = map_leaves(mask_of, first) if previous is None else previous
     returned = [leaf for leaf in flatten(outputs) if isinstance(leaf, Value)]
     if not layer.supports_masking:
         if not is_taken and any(mask is not None for mask in flatten(previous)):
-            _ENDS.update(dict.fromkeys(returned, layer.label))
+            ends = (value for value in returned if mask_of(value) is None)
+            _ENDS.update(dict.fromkeys(ends, layer.label))
         return
     masks = layer.compute_mask(first, previous)
     for value, mask in zip(returned, flatten(masks), strict=False):

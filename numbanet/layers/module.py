@@ -139,6 +139,7 @@ class Module(Owner):
     def call_as(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call under another name: a model's own name for a layer that it shares."""
         call = Call(self, args, kwargs)
+        before = masks.times_taken()
         with scope(name), phase(kwargs.get("training")):
             self._check_arguments(args, kwargs)
             kwargs = with_training(self.forward, kwargs)
@@ -146,7 +147,8 @@ class Module(Owner):
             if call.kwargs.get("training") is False:
                 outputs = at_inference(call.inputs, outputs)
             outputs = with_origins(call, outputs)
-            masks.hand_on(self, args, kwargs, outputs)
+            was_taken = masks.times_taken() > before
+            masks.hand_on(self, args, kwargs, outputs, was_taken)
         note(call, outputs)
         return outputs
 

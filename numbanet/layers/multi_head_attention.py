@@ -46,7 +46,6 @@ class _Heads(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.refuse("flash_attention", flash_attention)
         if sliding_window is not None and not is_size(sliding_window):
             raise ArgumentError("sliding_window is positive", got=repr(sliding_window))
         self.use_bias = use_bias
@@ -222,8 +221,8 @@ class MultiHeadAttention(_Heads):
         Not supported: attention is over the axis between batch and features.
     sliding_window : int, optional
         Queries attend to keys fewer than so many places away only.
-    flash_attention : None
-        Not supported.
+    flash_attention : bool, optional
+        Taken for Keras's sake: it changes no value.
     use_gate : bool
         Multiply what the heads give by a sigmoid of the query's projection.
     **options

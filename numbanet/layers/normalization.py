@@ -132,8 +132,10 @@ class BatchNormalization(_Normalization):
     moving_mean_initializer, moving_variance_initializer : str, Initializer or callable
     beta_regularizer, gamma_regularizer : str or callable, optional
     beta_constraint, gamma_constraint : str or callable, optional
-    renorm, renorm_clipping, renorm_momentum, synchronized
+    renorm, renorm_clipping, renorm_momentum
         Not supported.
+    synchronized : bool
+        Taken for Keras's sake: there is one device.
     **options
         As of `Layer`.
     """
@@ -180,7 +182,6 @@ class BatchNormalization(_Normalization):
         self.refuse("renorm", renorm, False)
         self.refuse("renorm_clipping", renorm_clipping)
         self.refuse("renorm_momentum", renorm_momentum, 0.99)
-        self.refuse("synchronized", synchronized, False)
         self.momentum = momentum
         self.describe("moving_mean", moving_mean_initializer)
         self.describe("moving_variance", moving_variance_initializer)

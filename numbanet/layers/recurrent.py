@@ -246,7 +246,10 @@ def _zeros(first: Value, sizes: Any) -> Any:
 
 
 class _Network(RNN):
-    """`RNN` of a cell of its own, made with the arguments that are not `RNN`'s."""
+    """`RNN` of a cell of its own, made with the arguments that are not `RNN`'s.
+
+    ``use_cudnn`` and ``unroll`` are taken for Keras's sake: they change no value.
+    """
 
     cell_type: ClassVar[type[Cell]]
 
@@ -260,7 +263,7 @@ class _Network(RNN):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
-        use_cudnn: str = "auto",
+        use_cudnn: bool | str = "auto",
         activity_regularizer: RegularizerLike = None,
         trainable: bool = True,
         dtype: str | DType | None = None,
@@ -280,7 +283,6 @@ class _Network(RNN):
             dtype=dtype,
             name=name,
         )
-        self.refuse("use_cudnn", use_cudnn, "auto")
 
     @property
     def units(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
@@ -32,8 +34,8 @@ class Bidirectional(Layer):
         `SimpleRNN`, `LSTM`, `GRU` or `RNN`. Two layers are made as it was.
     merge_mode : {"concat", "sum", "mul", "ave", None}
         How their outputs become one; None returns both.
-    weights : None
-        Not supported: call ``set_weights``.
+    weights : list of array, optional
+        First weights, in the order of ``get_weights``.
     backward_layer : RNN, optional
         Used for the second, as it is.
     **options
@@ -49,12 +51,11 @@ class Bidirectional(Layer):
         self,
         layer: RNN,
         merge_mode: str | None = "concat",
-        weights: None = None,
+        weights: Sequence[np.ndarray] | None = None,
         backward_layer: RNN | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.refuse("weights", weights)
         if merge_mode not in _MERGES:
             raise ArgumentError(
                 "unknown merge_mode",
@@ -65,6 +66,7 @@ class Bidirectional(Layer):
             if not isinstance(each, RNN | None):
                 raise ArgumentError("Bidirectional takes recurrent layers", got=repr(each))
         self.merge_mode = merge_mode
+        self._first_weights = weights
         self.forward_layer = _copy(layer, "forward", go_backwards=layer.go_backwards)
         self.backward_layer = (
             _copy(layer, "backward", go_backwards=True)
@@ -103,6 +105,9 @@ class Bidirectional(Layer):
             found = layer(sequences, initial_state=start, mask=mask)
             outputs.append(found[0] if self.return_state else found)
             states += found[1:] if self.return_state else ()
+        if self._first_weights is not None:
+            self.set_weights(list(self._first_weights))
+            self._first_weights = None
         if self.return_sequences:
             outputs[1] = ops.flip(outputs[1], 1)
         merged = _MERGES[self.merge_mode](*outputs)

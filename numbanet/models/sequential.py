@@ -8,6 +8,7 @@ from typing import Any
 from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError, GraphError
 from numbanet.ir import TensorType, Value
+from numbanet.layers import Input
 from numbanet.layers.calls import Call, note_only
 from numbanet.layers.module import Module
 from numbanet.layers.ownership import walk
@@ -183,6 +184,8 @@ class Sequential(Model):
         """Take these layers, or raise and keep the ones there were."""
         before = self._layers
         self._layers = layers
+        if self._input is None:
+            self._input = _input_of_first(layers)
         try:
             if self._input is not None and layers:
                 self.settle({"input": self._input})
@@ -194,3 +197,9 @@ class Sequential(Model):
         for name, layer in layers.items():
             layer.find_name(name)
         self.forget_programs()
+
+
+def _input_of_first(layers: Mapping[str, Module]) -> TensorType | None:
+    """The input that the first layer was given the shape of."""
+    shape = getattr(next(iter(layers.values()), None), "first_shape", None)
+    return None if shape is None else Input(shape).type

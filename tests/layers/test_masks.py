@@ -209,6 +209,29 @@ def test_layers_of_ones_own() -> None:
     assert end_of_mask(same) is None
 
 
+def test_a_layer_around_one_that_takes_the_mask_is_no_end_of_it() -> None:
+    class Block(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = layers.MultiHeadAttention(2, 3)
+            self.norm = layers.LayerNormalization()
+
+        def call(self, x: Any) -> Any:
+            return self.norm(x + self.attention(x, x))
+
+    class Forgetful(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = layers.Conv1D(F, 1)
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x)
+
+    x = layers.Embedding(5, F, mask_zero=True)(Input((T,), dtype="int32"))
+    assert end_of_mask(Block()(x)) is None
+    assert end_of_mask(Forgetful()(x)) is not None
+
+
 def test_masks_go_through_nested_and_sequential_models() -> None:
     x = Input((T, F))
     inner = Model(x, layers.Dense(F)(layers.Activation("linear")(x)))

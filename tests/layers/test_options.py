@@ -233,3 +233,45 @@ def test_initializers_by_name_class_and_object(identifier: Any) -> None:
     layer(Input((5,)))
     kernel = layer.kernel.numpy()
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(3), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("LSTM", {"use_cudnn": True}),
+        ("GRU", {"use_cudnn": False, "unroll": True}),
+        ("SimpleRNN", {"unroll": True}),
+        ("BatchNormalization", {"synchronized": True}),
+        ("MultiHeadAttention", {"flash_attention": True}),
+        ("Dense", {"autocast": True, "lora_rank": None}),
+    ],
+)
+def test_arguments_that_change_no_value_are_taken(name: str, arguments: dict[str, Any]) -> None:
+    sizes = {"BatchNormalization": (), "MultiHeadAttention": (2, 3)}.get(name, (3,))
+    getattr(layers, name)(*sizes, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        ("Dense", "autocast", False),
+        ("Dense", "lora_rank", 4),
+        ("BatchNormalization", "renorm", True),
+        ("Embedding", "quantization_config", "int8"),
+    ],
+)
+def test_others_that_are_not_there_are_refused_by_name(
+    name: str, argument: str, value: Any
+) -> None:
+    sizes = {"BatchNormalization": (), "Embedding": (5, 3)}.get(name, (3,))
+    with pytest.raises(NotImplementedError, match=f"{name} does not support {argument}="):
+        getattr(layers, name)(*sizes, **{argument: value})
+
+
+def test_the_first_layer_may_know_the_shape_of_its_input() -> None:
+    for shape in ({"input_shape": (4,)}, {"input_dim": 4}):
+        model = nb.Sequential([Dense(3, **shape), Dense(2)])
+        assert (model.input_shape, model.output_shape) == ((None, 4), (None, 2))
+        added = nb.Sequential()
+        added.add(Dense(3, **shape))
+        assert added.output_shape == (None, 3)

@@ -91,8 +91,8 @@ def test_time_distributed_passes_masks_on():
 
 def test_what_is_refused():
     rnn = layers.SimpleRNN(H)
-    with pytest.raises(NotImplementedError, match="weights"):
-        layers.Bidirectional(rnn, weights=[np.ones(3)])
+    with pytest.raises(ArgumentError, match="cannot take these weights"):
+        layers.Bidirectional(rnn, weights=[np.ones(3)])(layers.Input((4, 3)))
     with pytest.raises(ArgumentError, match="merge_mode"):
         layers.Bidirectional(rnn, merge_mode="max")
     with pytest.raises(ArgumentError, match="recurrent layers"):
@@ -123,3 +123,17 @@ def test_a_model_of_them_learns():
     losses = history.history["loss"]
     assert losses[-1] < 0.8 * losses[0]
     assert model.predict(x).shape == (32, 1)
+
+
+def test_bidirectional_starts_from_the_weights_it_is_given() -> None:
+    arrays = [
+        np.full(shape, i, np.float32) for i, shape in enumerate([(3, 2), (2, 2), (2,)] * 2)
+    ]
+    layer = layers.Bidirectional(layers.SimpleRNN(2), weights=arrays)
+    assert layer.compute_output_shape((None, 4, 3)) == (None, 4)
+    layer(layers.Input((4, 3)))
+    for found, given in zip(layer.get_weights(), arrays, strict=True):
+        np.testing.assert_array_equal(found, given)
+    layer.set_weights([each + 1 for each in arrays])
+    layer(layers.Input((4, 3)))
+    np.testing.assert_array_equal(layer.get_weights()[0], arrays[0] + 1)

@@ -110,8 +110,8 @@ def test_labels_become_int64_and_columns_are_taken() -> None:
     [
         (np.array([0, 3]), r"labels out of range, got 0 .. 3, expected 0 .. 2"),
         (np.array([-1, 2]), r"labels out of range"),
-        (np.array([0.0, 1.0]), r"labels are integers, got dtype float64.*categorical"),
-        (np.array([True, False]), r"labels are integers"),
+        (np.array([0.0, 1.5]), r"labels are integers, got 1.5.*categorical"),
+        (np.array([np.inf, 1.0]), r"labels are integers, got inf"),
         (np.eye(3, dtype=int), r"do not fit the output, got \(3, 3\)"),
         (np.array(["a", "b"]), r"not an array of numbers"),
         ([[0], [1, 2]], r"Give all samples one shape"),
