@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+from unittest import mock
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import numbanet as nb
 from benchmarks.plans import Drawing
 from numbanet import ops
 from numbanet.compile import Options, compile_program
-from numbanet.ir import Graph, Update, Value, Variable
+from numbanet.ir import DType, Graph, Update, Value, Variable
 from numbanet.ir.op import attrs_of
 from numbanet.kernels.cuda import partial
-from numbanet.kernels.cuda.tiling import divide, tilings
+from numbanet.kernels.cuda.tiling import Plan, divide, tilings
 from numbanet.layers import Conv2D, Dense, Flatten
 from numbanet.ops.leaf import InputAttrs, VariableAttrs
 from numbanet.ops.state import pack
 from numbanet.plan.program import Address, Program
 from numbanet.plan.slices import MOST_PARTS
 from numbanet.runtime import get_device
+from tests.random_graphs import Drawn, graphs
 
 
 def gradient(name: str, rows: int, columns: int, samples: int = 8192) -> tuple[Value, Graph]:
@@ -174,6 +179,47 @@ def test_the_reader_adds_the_bits_that_a_launch_would(split) -> None:
     dense[32:48] = (feeds["x_b"].astype(np.float64).T @ feeds["dy_b"]).ravel()
     dense[48:51] = feeds["dy"].astype(np.float64).sum(0)
     np.testing.assert_allclose(found, start - 0.2 * dense, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.simulator
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs(DType.FLOAT32, max_nodes=10))
+def test_the_bits_of_random_graphs_are_the_same(drawn: Drawn) -> None:
+    """With an optimizer of products of what they compute, each in slices, some of zeros."""
+
+    def choose(rows, columns, terms, count, dtype, *, is_added_by_reader=False):
+        tiling = tilings(dtype)[0]
+        return Plan(tiling, 1 + rows % 3, divide(tiling, 1, terms).chunk)
+
+    products = [
+        ops.matmul(ops.reshape(value, (-1, 1)), ops.reshape(value, (1, -1)))
+        for value in drawn.graph.outputs.values()
+    ]
+    offsets = (0, *accumulate(-(-value.type.size // 16) * 16 for value in products))
+    update = flat_update(*products, offsets=offsets[:-1], size=offsets[-1])
+    owner = attrs_of(update.old.node, VariableAttrs).variable
+    graph = Graph(drawn.graph.inputs, drawn.graph.outputs, (*drawn.graph.updates, update))
+    with mock.patch.object(partial, "choose", choose):
+        for passes in (frozenset(), Options().passes):
+            found = []
+            for join in (False, True):
+                owner.assign(np.linspace(-1, 1, owner.type.size).astype(np.float32))
+                results = drawn_run(graph, drawn, Options(passes, join_launches=join))
+                found.append([*results, owner.numpy()])
+            for apart, together in zip(*found, strict=True):
+                np.testing.assert_array_equal(apart, together)
+
+
+def drawn_run(graph: Graph, drawn: Drawn, options: Options) -> list[np.ndarray]:
+    device = get_device("cuda")
+    for owner, array in zip(drawn.variables, drawn.start, strict=True):
+        owner.assign(array)
+    executable = device.load(compile_program(graph, device, options=options))
+    for name in executable.program.inputs:
+        executable.bind(name, drawn.feeds[name])
+    executable.run(2)
+    outputs = [executable.output(name) for name in graph.outputs]
+    return outputs + [owner.numpy() for owner in drawn.variables]
 
 
 OPTIMIZERS = {

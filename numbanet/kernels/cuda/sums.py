@@ -125,24 +125,24 @@ def _kernel(
 
 def _table(parts: Sequence[Part], size: int, writer: _Adder) -> np.ndarray:
     """A row of `_ROW` for each block."""
-    rows: list[tuple[int, ...]] = []
+    rows: list[np.ndarray] = []
 
-    def read(first: int, stop: int) -> None:
-        for at in range(first, stop, writer.span):
-            rows.append((at, min(at + writer.span, stop), stop, 0, len(parts), 0, 1, 1))
+    def cover(first: int, stop: int, span: int, *rest: int) -> None:
+        firsts = np.arange(first, stop, span, dtype=np.int32)
+        block = np.empty((len(firsts), len(_ROW)), np.int32)
+        block[:, 0], block[:, 1] = firsts, np.minimum(firsts + span, stop)
+        block[:, 2:] = rest
+        rows.append(block)
 
     done = 0
     for which, part in enumerate(parts):
-        read(done, part.first)
+        cover(done, part.first, writer.span, part.first, 0, len(parts), 0, 1, 1)
         end, slices = part.first + part.size, part.slices
-        done = end + part.zeros
-        shared = sharing(slices.count)
-        span = writer.span // shared
-        for at in range(part.first, done, span):
-            stop = min(at + span, done)
-            rows.append((at, stop, end, part.first, which, slices.apart, slices.count, shared))
-    read(done, size)
-    return np.array(rows, np.int32).reshape(-1, len(_ROW))
+        done, shared = end + part.zeros, sharing(slices.count)
+        rest = (end, part.first, which, slices.apart, slices.count, shared)
+        cover(part.first, done, writer.span // shared, *rest)
+    cover(done, size, writer.span, size, 0, len(parts), 0, 1, 1)
+    return np.concatenate(rows)
 
 
 class _Adder(Writer):
