@@ -26,6 +26,7 @@ IMPORTS = (
     ("import torch\n", "import numbanet as torch\n"),
     ("import torch.", "import numbanet."),
     ("from torch.utils.data ", "from numbanet.data "),
+    ("from torch import", "from numbanet import"),
     ("from torch.", "from numbanet."),
 )
 PROGRAMS = [
@@ -36,6 +37,11 @@ PROGRAMS = [
     *(("training", name) for name in ("accumulation", "early_stopping", "hooks", "masks")),
     *(("learning", name) for name in ("mixture_of_experts", "dqn", "reinforce")),
     *(("learning", name) for name in ("graph_convolution", "normalizing_flow")),
+    *(("tutorials", name) for name in ("unet", "dcgan", "wasserstein", "char_rnn", "seq2seq")),
+    *(("tutorials", name) for name in ("transformer_lm", "siamese", "style_transfer", "fgsm")),
+    *(("tutorials", name) for name in ("grad_cam", "spatial_transformer", "checkpoints")),
+    *(("tutorials", name) for name in ("k_fold", "spectral_gan_block", "video")),
+    *(("tutorials", name) for name in ("averaged_weights", "denoising_autoencoder")),
 ]
 
 
