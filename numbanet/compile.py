@@ -3,7 +3,7 @@
 ::
 
     bind -> decompose -> fold -> algebra -> layout -> cse -> reads -> epilogue -> fuse
-    -> measured -> pooled -> rows -> plan
+    -> matmul_update -> measured -> pooled -> rows -> plan
 
 Each stage takes a printable value and returns the next one. ``Options`` switches off the stages
 that only make programs faster; the results are the same.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from numbanet.ir import Graph, TensorType
 from numbanet.ir.verify import verify
 from numbanet.ops.composite import MEASURED, POOLED, ROWS
+from numbanet.ops.matmul import MATMUL_UPDATE
 from numbanet.passes.algebra import algebra
 from numbanet.passes.bind import bind
 from numbanet.passes.cse import cse
@@ -29,6 +30,7 @@ from numbanet.passes.measured import measured
 from numbanet.passes.pools import pools
 from numbanet.passes.reads import reads
 from numbanet.passes.rows import rows
+from numbanet.passes.updates import updates
 from numbanet.plan.planner import plan
 from numbanet.plan.program import Program
 from numbanet.runtime.device import Device
@@ -41,13 +43,14 @@ PASSES: tuple[tuple[str, Callable[[Graph], Graph]], ...] = (
     ("reads", reads),
     ("epilogue", epilogue),
     ("fuse", fuse),
+    (MATMUL_UPDATE.name, updates),
     (MEASURED.name, measured),
     (POOLED.name, pools),
     (ROWS.name, rows),
 )
 """The optional passes, in the order in which they run."""
 
-_COMPOSITES = frozenset({MEASURED.name, POOLED.name, ROWS.name})
+_COMPOSITES = frozenset({MATMUL_UPDATE.name, MEASURED.name, POOLED.name, ROWS.name})
 """Passes that make an op of their name, for devices that have kernels for it."""
 
 

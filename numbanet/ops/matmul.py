@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from numbanet.errors import ShapeError
+from numbanet.errors import GraphError, ShapeError
 from numbanet.ir.op import Arg, Attrs, Case, Op, attrs_of, register
 from numbanet.ir.types import TensorType
 from numbanet.ir.value import Node, Value
@@ -88,6 +88,29 @@ def _matrix(type_: TensorType, is_transposed: bool) -> tuple[int | None, int | N
     return (columns, rows) if is_transposed else (rows, columns)
 
 
+def _infer_update(
+    attrs: MatmulAttrs, a: TensorType, b: TensorType, *extras: TensorType
+) -> tuple[TensorType, ...]:
+    product = _infer(replace(attrs, epilogue=None), a, b)
+    epilogue_type("matmul_update", attrs.epilogue, product, extras)
+    return tuple(TensorType(product.shape, dtype) for dtype in _moves(attrs).output_dtypes)
+
+
+def _moves(attrs: MatmulAttrs) -> Expression:
+    if attrs.epilogue is None:
+        raise GraphError("matmul_update() has nothing to update: its epilogue is missing")
+    return attrs.epilogue
+
+
+def _reference_update(
+    attrs: MatmulAttrs, a: np.ndarray, b: np.ndarray, *extras: np.ndarray
+) -> np.ndarray | tuple[np.ndarray, ...]:
+    product = _reference(replace(attrs, epilogue=None), a, b)
+    results = _moves(attrs).reference((product, *extras))
+    results = tuple(np.broadcast_to(result, product.shape) for result in results)
+    return results[0] if len(results) == 1 else results
+
+
 def _reference(
     attrs: MatmulAttrs, a: np.ndarray, b: np.ndarray, *extras: np.ndarray
 ) -> np.ndarray:
@@ -161,3 +184,11 @@ MATMUL = register(
 )
 """``(a, b, *extras) -> a @ b``. A kernel may take ``[..., M, K] @ [K, N]`` as one matrix of
 all rows."""
+
+
+MATMUL_UPDATE = Op(
+    "matmul_update", infer=_infer_update, reference=_reference_update, flops=_flops
+)
+"""``(a, b, *extras) -> outputs of the epilogue``: a product of two matrices that is stored
+nowhere, since what it is needed for is done to each element at once. Not in the registry: only
+a pass makes it, where a device has a kernel for it."""

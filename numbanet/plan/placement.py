@@ -15,7 +15,7 @@ from numbanet.plan.lanes import Lanes
 from numbanet.plan.materialise import has_gaps
 from numbanet.plan.memory import Block
 from numbanet.plan.program import Buffer
-from numbanet.plan.schedule import Schedule
+from numbanet.plan.schedule import Schedule, written_parts
 
 Place = tuple[Block, int]
 
@@ -147,7 +147,7 @@ def _blocks(placement: Placement, arguments: Iterable[object]) -> Iterable[Block
 
 def late_updates(graph: Graph, calls: Sequence[Call], placement: Placement) -> set[Value]:
     """Old values that some call still reads once their new value is being written."""
-    readers: dict[Buffer, list[int]] = defaultdict(list)
+    readers: dict[Buffer | None, list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
         for position, argument in enumerate(call.arguments):
             if isinstance(argument, Value) and position not in call.writes:
@@ -157,40 +157,56 @@ def late_updates(graph: Graph, calls: Sequence[Call], placement: Placement) -> s
     late = set()
     for update in graph.updates:
         old = placement.values[update.old][0]
-        new = placement.values[update.new][0]
-        if old.buffer is None:
-            continue
-        reads = [i for i in readers[old.buffer] if _reads_old(calls[i], old, placement)]
-        if any(i > new.start for i in reads) or (
-            new.start in reads and not _in_place(calls[new.start], old, new, placement)
-        ):
-            late.add(update.old)
+        for part, start in written_parts(update.new):
+            new = placement.values[part][0]
+            piece = Piece(old, start, start + new.nbytes)
+            reads = [i for i in readers[old.buffer] if piece.positions(calls[i], placement)]
+            if any(i > new.start for i in reads) or (
+                new.start in reads and not _in_place(calls[new.start], piece, new, placement)
+            ):
+                late.add(update.old)
     return late
 
 
-def _reads_old(call: Call, old: Block, placement: Placement) -> bool:
-    return bool(_positions(call, old, placement, written=False))
+@dataclass(frozen=True)
+class Piece:
+    """Bytes ``start .. end - 1`` of a block that lies in no other."""
+
+    block: Block
+    start: int
+    end: int
+
+    def positions(self, call: Call, placement: Placement) -> list[int]:
+        """Of the arguments that the call reads here."""
+        return [
+            position
+            for position, argument in enumerate(call.arguments)
+            if isinstance(argument, Value | Scratch)
+            and position not in call.writes
+            and self._meets(argument, placement)
+        ]
+
+    def _meets(self, argument: Value | Scratch, placement: Placement) -> bool:
+        block, start = _root(argument, placement)
+        nbytes = argument.type.nbytes if isinstance(argument, Value) else argument.nbytes
+        return block is self.block and start < self.end and self.start < start + nbytes
 
 
-def _positions(call: Call, block: Block, placement: Placement, *, written: bool) -> list[int]:
-    """Positions of the arguments within ``block`` that the call writes, or reads."""
-    return [
-        position
-        for position, argument in enumerate(call.arguments)
-        if isinstance(argument, Value | Scratch)
-        and (position in call.writes) == written
-        and placement.where(argument)[0].resolve()[0] is block
-    ]
+def _root(argument: Value | Scratch, placement: Placement) -> tuple[Block, int]:
+    """The outermost block of an argument, and the byte where it begins there."""
+    block, offset = placement.where(argument)
+    outer, inner = block.resolve()
+    return outer, inner + offset
 
 
-def _in_place(call: Call, old: Block, new: Block, placement: Placement) -> bool:
-    """Whether ``call`` may write ``new`` over ``old``: it reads it once, element by element."""
-    reads = _positions(call, old, placement, written=False)
+def _in_place(call: Call, piece: Piece, new: Block, placement: Placement) -> bool:
+    """Whether ``call`` may write ``new`` over a piece of what there was: it reads that once,
+    element by element."""
+    reads = piece.positions(call, placement)
     writes = [p for p in call.writes if placement.where(call.arguments[p])[0] is new]  # type: ignore[arg-type]
     if len(reads) != 1 or len(writes) != 1 or (reads[0], writes[0]) not in call.in_place:
         return False
-    block, offset = placement.where(call.arguments[reads[0]])  # type: ignore[arg-type]
-    return offset + block.resolve()[1] == 0
+    return _root(call.arguments[reads[0]], placement)[1] == piece.start  # type: ignore[arg-type]
 
 
 def share_in_place(calls: Sequence[Call], placement: Placement, lanes: Lanes) -> None:
@@ -206,7 +222,7 @@ def share_in_place(calls: Sequence[Call], placement: Placement, lanes: Lanes) ->
             ends_here = old.buffer is None and old.end == index and old not in taken
             fits = old.nbytes == new.nbytes and new.start == index and new not in taken
             is_last = ends_here and lanes.is_after(index, old.calls - {index})
-            if is_last and fits and _in_place(call, old, new, placement):
+            if is_last and fits and _in_place(call, Piece(old, 0, old.nbytes), new, placement):
                 _take_over(old, new)
                 taken |= {old, new, new.resolve()[0]}
 

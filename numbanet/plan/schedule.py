@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from numbanet.ir import Graph, Node, Value
+from numbanet.ops.state import PackAttrs
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +56,53 @@ def roots(nodes: Iterable[Node]) -> dict[Value, Value]:
     return root
 
 
+def spans(nodes: Iterable[Node]) -> dict[Value, tuple[Value, int, int]]:
+    """For each value the one whose memory it lies in, and its first and last byte there."""
+    found: dict[Value, tuple[Value, int, int]] = {}
+    for node in nodes:
+        shift = None if node.op.view is None else node.op.view(node)
+        for value in node.outputs:
+            root, start = value, 0
+            if shift is not None:
+                root, start, _ = found[node.inputs[0]]
+                start += shift * value.dtype.itemsize
+            found[value] = root, start, start + value.type.nbytes
+    return found
+
+
+def written_parts(value: Value) -> list[tuple[Value, int]]:
+    """What is computed into the memory of ``value``, with the first byte of each: the parts of
+    a pack, else itself."""
+    attrs = value.node.attrs
+    if not isinstance(attrs, PackAttrs):
+        return [(value, 0)]
+    itemsize = value.dtype.itemsize
+    starts = (offset * itemsize for offset in attrs.offsets)
+    return list(zip(value.node.inputs, starts, strict=True))
+
+
 def _predecessors(graph: Graph, nodes: tuple[Node, ...]) -> dict[Node, list[Node]]:
     """Producers of each node's inputs, and the readers of the old value before its update."""
     before = {
         node: [value.node for value in node.inputs if not value.node.op.is_leaf]
         for node in nodes
     }
-    root = roots(graph.nodes)
-    readers: dict[Value, list[Node]] = defaultdict(list)
+    span = spans(graph.nodes)
+    readers: dict[Value, list[tuple[Node, int, int]]] = defaultdict(list)
     for node in nodes:
         for value in node.inputs:
-            readers[root[value]].append(node)
+            root, start, end = span[value]
+            readers[root].append((node, start, end))
     for update in graph.updates:
-        writer = update.new.node
-        if writer in before:
-            later = _descendants(writer, before)
-            before[writer] += [node for node in readers[update.old] if node not in later]
+        for part, low in written_parts(update.new):
+            writer, high = span[part][0].node, low + part.type.nbytes
+            if writer in before:
+                later = _descendants(writer, before)
+                before[writer] += [
+                    node
+                    for node, start, end in readers[update.old]
+                    if start < high and low < end and node not in later
+                ]
     return before
 
 

@@ -7,6 +7,7 @@ sums, and what follows is one element's expression in two loops.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,49 +26,87 @@ class Epilogue:
     Attributes
     ----------
     parameters, signature, arguments
-        The kernel's first ones: the sums, the result where that is other memory, and the
+        The kernel's first ones: the sums, the results where those are other memory, and the
         extra inputs.
     writes : tuple of int
         Which of them are written.
+    in_place : tuple of (int, int)
+        Extra inputs and results that may share memory.
+    is_aside : bool
+        Whether sums stay on the stack: so results may be written over extra inputs.
     """
 
     def __init__(
-        self, expression: Expression | None, sums: DType, extras: tuple[Value, ...], out: Value
+        self,
+        expression: Expression | None,
+        sums: DType,
+        extras: tuple[Value, ...],
+        *outs: Value,
+        is_aside: bool = False,
     ) -> None:
-        self._expression, self._sums = expression, sums
+        self._expression, self._sums, self.is_aside = expression, sums, is_aside
+        out = outs[0]
         self._extras = {f"x{i}": _kind(x.type, out.type) for i, x in enumerate(extras)}
         memory: dict[str, tuple[Argument, DType]] = {"sums": (out, sums)}
-        if out.dtype is not sums:
+        self._results = ("sums",)
+        if is_aside:
+            memory = {f"y{i}": (each, each.dtype) for i, each in enumerate(outs)}
+            self._results = tuple(memory)
+        elif out.dtype is not sums:
             memory["sums"] = (Scratch(max(out.type.size, 1) * sums.itemsize), sums)
             memory["result"] = (out, out.dtype)
-        self._result = "result" if "result" in memory else "sums"
+            self._results = ("result",)
         self.writes = tuple(range(len(memory)))
+        self.in_place = self._pairs(extras, outs) if is_aside else ()
         memory |= {f"x{i}": (extra, extra.dtype) for i, extra in enumerate(extras)}
         self.parameters = tuple(memory)
         self.signature = tuple(f"{dtype}*" for _, dtype in memory.values())
         self.arguments = tuple(argument for argument, _ in memory.values())
-        self.nbytes = sum(extra.type.nbytes for extra in extras) + out.type.nbytes
+        self.nbytes = sum(each.type.nbytes for each in (*extras, *outs))
         self.sums_nbytes = out.type.size * sums.itemsize
 
-    def kernel_text(self, arguments: tuple[str, ...], addends: int = 1) -> str:
+    def _pairs(
+        self, extras: tuple[Value, ...], outs: tuple[Value, ...]
+    ) -> tuple[tuple[int, int], ...]:
+        """Tensors and results that depend on them: so the load comes before the store."""
+        used = self._expression.dependences() if self._expression else ()
+        return tuple(
+            (len(outs) + i, k)
+            for i, extra in enumerate(extras)
+            for k, out in enumerate(outs)
+            if self._extras[f"x{i}"] == "tensor"
+            and extras.count(extra) == 1
+            and extra.dtype.itemsize == out.dtype.itemsize
+            and 1 + i in used[k]
+        )
+
+    def kernel_text(
+        self, arguments: tuple[str, ...], addends: int = 1, own: tuple[int, int] = (0, 0)
+    ) -> str:
         """A kernel that computes blocks of sums, and goes over each while it is in the cache.
 
         It calls ``block(tile, part, sums, *arguments)`` for each of the tile's
         ``parts(tile, *arguments)``, a range. A block says where it lies in a row-major
         matrix: its first element, rows, columns, first column, and the length of the
         matrix's rows. If a sum is that of so many ``addends``, they are in ``partials``,
-        matrices of ``size`` elements each.
+        matrices of ``size`` elements each. Sums aside are an ``own`` matrix of a block's most
+        rows and columns.
         """
         names = ", ".join(arguments)
         lines = [
             f"def kernel(first, last, {', '.join(self.parameters)}, {names}):",
             *(f"    {name}_0 = {name}[0]" for name in self._named("number")),
+            *(
+                [f"    sums = local({math.prod(own)}, {self._sums}(0))"]
+                if self.is_aside
+                else []
+            ),
             "    for tile in range(first, last):",
             f"        for part in parts(tile, {names}):",
             f"            place = block(tile, part, sums, {names})",
         ]
         if self._expression is not None or addends > 1:
-            lines += [" " * 12 + line for line in self._loops(addends)]
+            lines += [" " * 12 + line for line in self._loops(addends, own[1])]
         return "\n".join(lines) + "\n"
 
     def sums_only(self) -> Epilogue:
@@ -111,26 +150,28 @@ class Epilogue:
     def _named(self, kind: str) -> list[str]:
         return [name for name, each in self._extras.items() if each == kind]
 
-    def _loops(self, addends: int) -> list[str]:
+    def _loops(self, addends: int, own_columns: int) -> list[str]:
         sources = {
             "number": "{}_0",
             "vector": "load({}, column + j)",
             "tensor": "load({}, line + j)",
         }
         elements = [sources[kind].format(name) for name, kind in self._extras.items()]
-        total = "load(sums, line + j)"
+        total = (
+            f"load(sums, i * {own_columns} + j)" if self.is_aside else "load(sums, line + j)"
+        )
         if addends > 1:
-            places = (f"load(partials, {i} * size + line + j)" for i in range(addends))
-            total = " + ".join(places)
+            total = " + ".join(f"load(partials, {i} * size + line + j)" for i in range(addends))
         expression = self._expression or identity(self._sums)
-        statements, (result,) = render(expression, [total, *elements], "line + j")
+        statements, results = render(expression, [total, *elements], "line + j")
+        places = enumerate(zip(self._results, results, strict=True))
         return [
             "at, block_rows, block_columns, column, row_length = place",
             "for i in range(block_rows):",
             "    line = at + i * row_length",
             "    for j in range(block_columns):",
             *(" " * 8 + statement for statement in statements),
-            f"        store(0, {self._result}, line + j, {result})",
+            *(f"        store({k}, {y}, line + j, {result})" for k, (y, result) in places),
         ]
 
 
@@ -146,8 +187,10 @@ def kernel_from_text(
 ) -> Callable[..., None]:
     """The kernel that `Epilogue.kernel_text` wrote."""
     from numbanet.kernels.cpu.mathematics import NAMESPACE
+    from numbanet.kernels.cpu.memory import local
 
-    return compile_source(text, "kernel", {**NAMESPACE, "parts": parts, "block": block})
+    names = {**NAMESPACE, "local": local, "parts": parts, "block": block}
+    return compile_source(text, "kernel", names)
 
 
 def make_epilogue(text: str) -> Callable[..., None]:

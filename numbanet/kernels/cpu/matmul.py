@@ -9,23 +9,19 @@ them, or so that the cache cannot hold what is used again: then they are packed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
-from numbanet.kernels.cpu.epilogue import Epilogue, kernel_from_text
+from numbanet.kernels.cpu.epilogue import Epilogue
 from numbanet.kernels.cpu.packing import Panels, Steps, pack
+from numbanet.kernels.cpu.product import make_matmul
 from numbanet.kernels.cpu.registry import lowering
-from numbanet.kernels.cpu.vector import RegisterTile, register_tile
+from numbanet.kernels.cpu.vector import register_tile
 from numbanet.kernels.kernel import Argument, Call, Kernel
-from numbanet.ops.matmul import MatmulAttrs
-
-_DEPTH = 384
-"""Steps that are summed before moving on to another panel: panels of so many stay in the
-first-level cache. The sums so far then rest in the result."""
+from numbanet.ops.matmul import MATMUL_UPDATE, MatmulAttrs
 
 _BLOCK = (9, 8)
 """Panels of rows and of columns in a block: the second-level cache holds its left operand."""
@@ -39,6 +35,9 @@ _PART_BYTES = 32 * 1024
 _STEPS_A_ROW = 8
 """A sum is cut into so many parts, of at least so much of the right operand, where it has that
 many times as many steps as the product has rows."""
+
+_OWN_BYTES = 24 * 1024
+"""Of a block's sums on the stack: they stay in the first-level cache."""
 
 _TILES = 16
 _TILE_FLOPS = 80_000
@@ -87,6 +86,17 @@ def lower_matmul(node: Node) -> tuple[Call, ...]:
         rows, batch = rows * math.prod(batch.counts), Batch((), ())
     product = _Product(attrs, a, b, rows, columns, depth, batch)
     epilogue = Epilogue(attrs.epilogue, a.dtype, tuple(extras), out)
+    return product.calls(epilogue, node.op.flops(node))
+
+
+@lowering(MATMUL_UPDATE.name)
+def lower_matmul_update(node: Node) -> tuple[Call, ...]:
+    attrs = attrs_of(node, MatmulAttrs)
+    a, b, *extras = node.inputs
+    rows, columns = node.outputs[0].type.sizes
+    depth = a.type.sizes[0 if attrs.transpose_a else 1]
+    product = _Product(attrs, a, b, rows, columns, depth, Batch((), ()))
+    epilogue = Epilogue(attrs.epilogue, a.dtype, tuple(extras), *node.outputs, is_aside=True)
     return product.calls(epilogue, node.op.flops(node))
 
 
@@ -230,7 +240,9 @@ class _Product:
     ) -> Call:
         counts = (1, 1, *self.batch.counts)[-2:]
         matrices = math.prod(counts)
-        height, width, blocks = self._blocks(flops, matrices)
+        height, width, blocks = self._blocks(flops, matrices, epilogue.is_aside)
+        own = (height * self.tile.rows, width * self.tile.columns)
+        own = own if epilogue.is_aside else (0, 0)
         sums_start = self.rows * self.columns * matrices * self._position(index)
         numbers: dict[str, int] = {
             "rows": self.rows,
@@ -248,7 +260,12 @@ class _Product:
         kernel = Kernel(
             "matmul",
             make_matmul,
-            (self.tile, self.a_is_rows, epilogue.kernel_text(("a", "b", *numbers))),
+            (
+                self.tile,
+                self.a_is_rows,
+                epilogue.kernel_text(("a", "b", *numbers), own=own),
+                own[1],
+            ),
             (*epilogue.signature, pointer, pointer, *["int64"] * len(numbers)),
         )
         return Call(
@@ -256,6 +273,7 @@ class _Product:
             (*epilogue.arguments, self.a.memory, self.b.memory, *numbers.values()),
             tiles=blocks * matrices,
             writes=epilogue.writes,
+            in_place=epilogue.in_place,
             nbytes=nbytes,
             flops=flops,
         )
@@ -282,97 +300,19 @@ class _Product:
             f"{name}_step": operand.step,
         }
 
-    def _blocks(self, flops: int, matrices: int) -> tuple[int, int, int]:
+    def _blocks(self, flops: int, matrices: int, is_aside: bool) -> tuple[int, int, int]:
         """Height and width of a block in panels, and the number of blocks of a matrix."""
         panels = -(-self.rows // self.tile.rows), -(-self.columns // self.tile.columns)
         height, width = min(_BLOCK[0], panels[0]), min(_BLOCK[1], panels[1])
         panel_flops = flops // max(matrices * math.prod(panels), 1)
+        panel_bytes = self.tile.rows * self.tile.columns * self.dtype.itemsize * is_aside
         while True:
             blocks = -(-panels[0] // max(height, 1)) * -(-panels[1] // max(width, 1))
             is_small = height * width * panel_flops <= _TILE_FLOPS
-            if blocks * matrices >= _TILES or is_small or height * width <= 1:
+            is_cut = blocks * matrices >= _TILES or is_small
+            if (is_cut and height * width * panel_bytes <= _OWN_BYTES) or height * width <= 1:
                 return height, width, blocks
             if height >= width:
                 height = -(-height // 2)
             else:
                 width = -(-width // 2)
-
-
-def make_matmul(tile: RegisterTile, a_is_rows: bool, text: str) -> Callable[..., None]:
-    """The kernel that ``text`` says, for a register tile and an order of the left operand.
-
-    Of ``total`` steps of the sum, ``depth`` are one matrix's. Products with a single row read
-    the right operand as fast as it comes, without being told what is next.
-    """
-    from numbanet.kernels.cpu.mathematics import inline
-    from numbanet.kernels.cpu.pointers import offset
-    from numbanet.kernels.cpu.register_tile import tile_product
-
-    product = tile_product(tile, a_row=None if a_is_rows else 1, fetches_ahead=tile.rows > 1)
-    heights, most_rows, most_columns = tile.heights, tile.rows, tile.columns
-
-    @inline
-    def panel_product(count, width, add, c, columns, a, a_lane, a_step, b, b_step, depth):
-        """Rows of one panel, in as few register tiles as there are heights for."""
-        row = 0
-        free = a_lane if a_is_rows else a_step
-        while row < count:
-            rows = 1
-            for height in heights:
-                if height <= count - row:
-                    rows = height
-                    break
-            product(
-                rows, width, add, offset(c, row * columns), columns,
-                offset(a, row * a_lane), free, 0, 0, b, b_step, 0, 0, depth, 1, 1,
-            )  # fmt: skip
-            row += rows
-
-    @inline
-    def parts(tile, *arguments):
-        return range(1)
-
-    @inline
-    def block(
-        tile, part, sums, a, b, rows, columns, depth, total, height, width, inner_batch,
-        sums_start,
-        a_start, a_outer, a_inner, a_panel, a_lane, a_step,
-        b_start, b_outer, b_inner, b_panel, b_lane, b_step,
-    ):  # fmt: skip
-        row_panels = (rows + most_rows - 1) // most_rows
-        column_panels = (columns + most_columns - 1) // most_columns
-        row_blocks = (row_panels + height - 1) // height
-        column_blocks = (column_panels + width - 1) // width
-        matrix = tile // (row_blocks * column_blocks)
-        top = tile % row_blocks * height
-        left = tile // row_blocks % column_blocks * width
-        bottom = min(top + height, row_panels)
-        right = min(left + width, column_panels)
-        outer, inner = matrix // inner_batch, matrix % inner_batch
-        a = offset(a, a_start + outer * a_outer + inner * a_inner)
-        b = offset(b, b_start + outer * b_outer + inner * b_inner)
-        start = sums_start + matrix * rows * columns
-        depth = min(depth, total - matrix * depth)
-        for k in range(0, depth, _DEPTH):
-            steps = min(_DEPTH, depth - k)
-            for j in range(left, right):
-                column = j * most_columns
-                for i in range(top, bottom):
-                    row = i * most_rows
-                    panel_product(
-                        min(most_rows, rows - row), min(most_columns, columns - column), k,
-                        offset(sums, start + row * columns + column), columns,
-                        offset(a, i * a_panel + k * a_step), a_lane, a_step,
-                        offset(b, j * b_panel + k * b_step), b_step, steps,
-                    )  # fmt: skip
-        row, column = top * most_rows, left * most_columns
-        at = start + row * columns + column
-        block_height = min(bottom * most_rows, rows) - row
-        block_width = min(right * most_columns, columns) - column
-        if depth == 0:
-            for i in range(block_height):
-                for j in range(block_width):
-                    sums[at + i * columns + j] = 0
-        return at, block_height, block_width, column, columns
-
-    return kernel_from_text(text, parts, block)

@@ -4,7 +4,7 @@ import pytest
 from numbanet.ir import NO_ATTRS, REGISTRY, DType
 from numbanet.kernels.cpu.registry import LOWERINGS
 from numbanet.ops.expression import Expression, Step
-from numbanet.ops.matmul import MATMUL, MatmulAttrs
+from numbanet.ops.matmul import MATMUL, MATMUL_UPDATE, MatmulAttrs
 from tests.kernels.cpu.lowered import check, leaves
 
 ORDERS = [(False, False), (False, True), (True, False), (True, True)]
@@ -84,7 +84,7 @@ def test_sums_of_few_rows_are_cut_into_parts(sizes, parts):
     calls = LOWERINGS["matmul"](node)
     names = [call.kernel.name for call in calls]
     assert names == ["matmul", "add_partials"][: 1 + (parts > 1)]
-    assert calls[-1].kernel.parameters[-1].count("load(partials") == parts * (parts > 1)
+    assert str(calls[-1].kernel.parameters).count("load(partials") == parts * (parts > 1)
     check(node, arrays)
 
 
@@ -159,6 +159,27 @@ def test_an_epilogue_of_many_inputs_after_a_sum_in_parts():
     arrays += [rng.standard_normal(s).astype("float32") for s in ((70,), (130, 70), ())]
     expression = epilogue(4, step("add", 0, 1), step("multiply", 4, 2), step("maximum", 5, 3))
     check(product(arrays, MatmulAttrs(epilogue=expression)), arrays)
+
+
+@pytest.mark.parametrize("transposes", [(True, False), (False, True)])
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1), (37, 70, 33), (130, 800, 300), (90, 3, 128), (5, 0, 4), (0, 2, 3)]
+)
+def test_updates_have_several_results_and_leave_the_product_nowhere(transposes, sizes):
+    rng = np.random.default_rng(12)
+    m, k, n = sizes
+    arrays = operands(rng, m, k, n, *transposes)
+    arrays += [rng.standard_normal(shape).astype("f") for shape in ((), (m, n), (m, n))]
+    # v = 0.5 * v + g; w = w - r * v, as in an optimizer.
+    steps = (step("multiply", 2, 1), step("add", 4, 0), step("multiply", 5, 1))
+    expression = Expression(
+        (DType.FLOAT32,) * 4, (*steps, step("subtract", 3, 6)), outputs=(5, 7)
+    )
+    attrs = MatmulAttrs(*transposes, expression)
+    node = MATMUL_UPDATE.node(*leaves(arrays), attrs=attrs)
+    *_, call = LOWERINGS["matmul_update"](node)
+    assert call.in_place == ((3, 0), (3, 1), (4, 1))
+    check(node, arrays)
 
 
 def test_an_epilogue_may_change_the_dtype():
