@@ -312,7 +312,7 @@ class _Product:
             is_cut = blocks * matrices >= _TILES or is_small
             if (is_cut and height * width * panel_bytes <= _OWN_BYTES) or height * width <= 1:
                 return height, width, blocks
-            if height >= width:
+            if height >= width or (is_aside and height > 1):
                 height = -(-height // 2)
             else:
                 width = -(-width // 2)
