@@ -44,8 +44,10 @@ TORCH = (
     Room("torch.nn", "numbanet.nn", prefix="nn."),
     Room("torch.nn.functional", "numbanet.nn.functional", prefix="F."),
     Room("torch.nn.init", "numbanet.nn.init", files="nn/test_init.py"),
-    Room("torch.nn.utils", "numbanet.nn.utils", files="nn/test_nn_utils.py"),
-    Room("torch.optim", "numbanet.optim", files="optim/test_optimizers.py"),
+    Room("torch.nn.utils", "numbanet.nn.utils", files="nn/test_*.py"),
+    Room("torch.autograd", "numbanet.autograd", files="tensors/test_autograd.py"),
+    Room("torch.optim", "numbanet.optim", files="optim/test_*.py"),
+    Room("torch.optim.swa_utils", "numbanet.optim.swa_utils", files="optim/test_*.py"),
     Room(
         "torch.optim.lr_scheduler",
         "numbanet.optim.lr_scheduler",

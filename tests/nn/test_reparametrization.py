@@ -174,6 +174,7 @@ def test_what_is_done_twice_or_not_at_all_is_refused():
         utils.remove_spectral_norm(layer)
     with pytest.raises(ArgumentError, match="positive"):
         utils.spectral_norm(nn.Linear(3, 2), n_power_iterations=0)
+    assert utils.remove_weight_norm(layer) is layer
     plain = nn.Linear(3, 2)
     with pytest.raises(ArgumentError, match="not parametrized"):
         utils.parametrize.remove_parametrizations(plain, "weight")

@@ -156,8 +156,11 @@ def test_places_of_the_largest_are_pytorchs(name, x, positional, arguments):
 def test_unpooling_puts_the_largest_back():
     def there_and_back(library):
         pool = library.MaxPool3d(2, return_indices=True)
-        unpool = library.MaxUnpool3d(2)
-        return unpool, lambda x: unpool(*pool(x), output_size=x.shape)
+        unpool, again = library.MaxUnpool3d(2), library.functional.max_unpool3d
+        return unpool, lambda x: (
+            unpool(*pool(x), output_size=x.shape),
+            again(*pool(x), 2, padding=0, output_size=(5, 4, 6)),
+        )
 
     (mine, ours), (peer, theirs) = (there_and_back(library) for library in (nn, torch.nn))
     assert as_text(mine) == as_text(peer)

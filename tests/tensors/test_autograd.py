@@ -308,6 +308,47 @@ def hooks_of_modules(m):
     yield len(seen)
 
 
+@case
+def modes(m):
+    x = drawn(m, 2)
+
+    def asks():
+        return (x * 2).requires_grad
+
+    def counts():
+        for _ in range(2):
+            got = yield m.is_grad_enabled()
+            assert got in (None, "sent")
+
+    def both(function):
+        outside = []
+        generator = function()
+        for value in generator:
+            outside += [value, m.is_grad_enabled()]
+        return outside
+
+    yield [mode(asks)() for mode in (m.no_grad, m.enable_grad, m.inference_mode)]
+    yield [mode()(asks)() for mode in (m.no_grad, m.enable_grad, m.inference_mode)]
+    yield [m.inference_mode(on)(asks)() for on in (True, False)]
+    yield [m.set_grad_enabled(on)(asks)() for on in (True, False)], m.is_grad_enabled()
+    yield both(m.no_grad()(counts)), both(m.set_grad_enabled(False)(counts))
+    with m.no_grad():
+        yield asks(), m.enable_grad()(asks)(), m.set_grad_enabled(True)(asks)(), asks()
+        with m.enable_grad(), m.set_grad_enabled(False):
+            yield asks()
+        with m.inference_mode(mode=False):
+            yield m.is_grad_enabled()
+        yield asks()
+    switch = m.no_grad()
+    with switch, switch:
+        yield asks()
+    yield asks()
+    m.set_grad_enabled(False)
+    yield asks()
+    m.set_grad_enabled(True)
+    yield asks(), m.no_grad(asks).__name__ == "asks"
+
+
 def filled(module: Any, m: Any) -> Any:
     """``module`` with the same numbers on both libraries."""
     rng = np.random.default_rng(3)

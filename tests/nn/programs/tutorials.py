@@ -250,9 +250,9 @@ def seq2seq(run):
     decoder = run.start(AttnDecoder(4, 6))
     optimizers = [optim.Adam(m.parameters(), lr=0.01) for m in (encoder, embedding, decoder)]
     criterion = nn.NLLLoss()
-    source, target = run.labels(6, 2, 4), run.labels(6, 2, 3, seed=3)
+    source, target = run.labels(6, 2, 3), run.labels(6, 2, 2, seed=3)
     losses = []
-    for _ in range(3):
+    for _ in range(2):
         for each in optimizers:
             each.zero_grad()
         encoder_outputs, hidden = encoder(embedding(source))
