@@ -97,6 +97,9 @@ class Call:
     adding : callable, optional
         ``adding(position, parts)``: the call that does the same, and adds up parts of the
         argument at ``position`` as it reads them; None if it cannot.
+    is_piece : bool
+        Whether it writes a part of a value whose other parts other calls of its node write, in
+        whatever order.
     """
 
     kernel: Kernel
@@ -110,6 +113,7 @@ class Call:
     """``(position, bytes)``: an offset to add to the address of that argument."""
     sliced: Callable[[], Slices] | None = None
     adding: Callable[[int, Sequence[Part]], Call | None] | None = None
+    is_piece: bool = False
 
 
 @dataclass(frozen=True, eq=False)

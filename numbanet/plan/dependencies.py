@@ -40,7 +40,9 @@ def needs(calls: Sequence[Call], graph: Graph) -> list[set[int]]:
             for place in memory(argument)
         ]
         for place, is_written in touched:
-            needed.update(writers[place], readers[place] if is_written else ())
+            needed.update(readers[place] if is_written else ())
+            is_piece = is_written and call.is_piece
+            needed.update(j for j in writers[place] if not (is_piece and calls[j].is_piece))
         for place, is_written in touched:
             (writers if is_written else readers)[place].append(i)
         found.append(needed - {i})

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import numbanet as nb
+from benchmarks.plans import Drawing
 from numbanet import ops
 from numbanet.compile import Options, compile_program
 from numbanet.ir import DType, Graph, Update, Variable
@@ -165,3 +166,36 @@ def test_joined_steps_train_as_a_cpu_does(make, monkeypatch) -> None:
     for together, apart, cpu in zip(*found, strict=True):
         np.testing.assert_array_equal(together, apart)
         np.testing.assert_allclose(together, cpu, rtol=1e-3, atol=1e-5)
+
+
+def test_pieces_of_a_value_are_written_together_and_read_afterwards() -> None:
+    x = [ops.input_value(f"x{i}", (2, i + 1)) for i in range(3)]
+    inner = ops.concatenate(x, axis=1)
+    outer = ops.concatenate([inner, x[0]], axis=1)
+    program = compile_program(Graph(tuple(x), {"y": outer}), Drawing("cuda"))
+    assert [len(launch.writes) for launch in program.launches] == [4, 1]
+    padded = ops.pad(x[2], ((1, 1), (0, 2)))
+    (launch,) = compile_program(Graph((x[2],), {"y": padded}), Drawing("cuda")).launches
+    assert len(launch.writes) == 4
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("join", [True, False])
+def test_pieces_leave_no_element_out(join) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(2, i + 1)).astype(np.float32) for i in range(3)]
+    x = [ops.input_value(f"x{i}", array.shape) for i, array in enumerate(arrays)]
+    inner = ops.concatenate(x, axis=1)
+    outer = ops.concatenate([inner, x[0]], axis=1)
+    padded = ops.pad(outer, ((1, 1), (0, 2)), 0.5)
+    device = get_device("cuda")
+    options = Options(join_launches=join)
+    executable = device.load(
+        compile_program(Graph(tuple(x), {"y": padded}), device, options=options)
+    )
+    for i, array in enumerate(arrays):
+        executable.bind(f"x{i}", array)
+    executable.run(2)
+    whole = np.concatenate([*arrays, arrays[0]], axis=1)
+    expected = np.pad(whole, ((1, 1), (0, 2)), constant_values=0.5)
+    np.testing.assert_array_equal(executable.output("y"), expected)
