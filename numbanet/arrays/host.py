@@ -16,7 +16,7 @@ from numbanet.testing import evaluate
 class Prepares(Protocol):
     """What knows which targets go with a prediction."""
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray: ...
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Any: ...
 
 
 def is_symbolic(value: object) -> bool:

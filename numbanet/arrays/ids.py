@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
+from numbanet.arrays.inputs import extremes
 from numbanet.errors import DataError
 from numbanet.ir import Node, Value, topological
+from numbanet.ir.resident import Array, Resident
 from numbanet.ops.leaf import constant_number
 from numbanet.runtime.host import largest
 
@@ -72,20 +72,29 @@ def _sources(ids: Value, names: Mapping[Value, str]) -> list[tuple[str, int | No
     return found
 
 
-def check_ids(arrays: Mapping[str, np.ndarray], limits: Mapping[str, Limit]) -> None:
+def check_ids(arrays: Mapping[str, Array], limits: Mapping[str, Limit]) -> None:
     """Raise DataError if an id of an input is out of its range."""
     for name, limit in limits.items():
         check_range(name, arrays[name], limit)
 
 
-def check_range(name: str, ids: np.ndarray, limit: Limit) -> None:
+def check_range(name: str, ids: Array, limit: Limit) -> None:
     """Raise DataError if one of the ids of input ``name`` is out of its range."""
-    if largest(ids) < limit.rows:
-        return
-    wrong = ids[((ids < 0) | (ids >= limit.rows)) & (ids != limit.ignored)]
-    if wrong.size:
+    wrong = _wrong(ids, limit)
+    if wrong is not None:
         raise DataError(
             f"input {name!r}: ids out of range",
-            got=f"{wrong.min()} .. {wrong.max()}",
+            got=f"{wrong[0]} .. {wrong[1]}",
             expected=f"0 .. {limit.rows - 1}, the rows or classes there are",
         )
+
+
+def _wrong(ids: Array, limit: Limit) -> tuple[int, int] | None:
+    """The smallest and the largest id that is out of range; on a device, of all."""
+    if isinstance(ids, Resident):
+        found = extremes(ids, limit.ignored)
+        is_fit = found is None or (found[0] >= 0 and found[1] < limit.rows)
+        return None if is_fit else found
+    if largest(ids) < limit.rows:
+        return None
+    return extremes(ids[((ids < 0) | (ids >= limit.rows)) & (ids != limit.ignored)])

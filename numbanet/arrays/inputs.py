@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanet.errors import DataError
 from numbanet.ir import DType, TensorType
+from numbanet.ir.resident import Array, Resident
 
 
 def as_array(data: object, name: str) -> np.ndarray:
@@ -19,6 +20,19 @@ def as_array(data: object, name: str) -> np.ndarray:
         raise DataError(
             f"{name}: not an array", got=str(error), mend="Give all samples one shape"
         ) from None
+    _require_numbers(array, name)
+    return array
+
+
+def as_data(data: object, name: str) -> Array:
+    """``data`` as it is, if it is on a device, else as `as_array` gives it."""
+    if not isinstance(data, Resident):
+        return as_array(data, name)
+    _require_numbers(data, name)
+    return data
+
+
+def _require_numbers(array: Array, name: str) -> None:
     if array.dtype.kind not in "fiub":
         raise DataError(
             f"{name}: not an array of numbers",
@@ -29,10 +43,20 @@ def as_array(data: object, name: str) -> np.ndarray:
         )
     if array.ndim == 0:
         raise DataError(f"{name}: a batch of samples has at least one axis", got=str(array))
-    return array
 
 
-def to_type(array: np.ndarray, dtype: DType, name: str) -> np.ndarray:
+def extremes(array: Array, ignored: int | None = None) -> tuple[Any, Any] | None:
+    """The smallest and the largest number that is not ``ignored``; None if there is none.
+
+    On a device an ignored number counts as 0.
+    """
+    if isinstance(array, Resident):
+        return array.extremes(ignored) if array.size else None
+    kept = array if ignored is None else array[array != ignored]
+    return (kept.min(), kept.max()) if kept.size else None
+
+
+def to_type(array: Array, dtype: DType, name: str) -> Array:
     """``array`` in C order as ``dtype``; itself, not a copy, if it is that already.
 
     Raises
@@ -42,7 +66,7 @@ def to_type(array: np.ndarray, dtype: DType, name: str) -> np.ndarray:
     """
     target = dtype.numpy
     if array.dtype == target:
-        return np.ascontiguousarray(array)
+        return _contiguous(array, target)
     if dtype.is_integer and array.dtype.kind == "f":
         raise DataError(
             f"{name}: ids are integers",
@@ -52,28 +76,42 @@ def to_type(array: np.ndarray, dtype: DType, name: str) -> np.ndarray:
         )
     if dtype.is_integer:
         return _to_integers(array, target, name)
-    with np.errstate(over="ignore"):
-        converted = np.ascontiguousarray(array, dtype=target)
     if array.dtype.kind == "f" and array.dtype.itemsize > target.itemsize:
-        broken = np.isinf(converted) & np.isfinite(array)
-        if broken.any():
-            raise DataError(
-                f"{name}: numbers too large for {dtype.value}",
-                got=f"{array[broken][0]:g}",
-                mend="Scale the data",
-            )
-    return converted
+        _require_room(array, target, name)
+    return _contiguous(array, target)
 
 
-def _to_integers(array: np.ndarray, target: np.dtype, name: str) -> np.ndarray:
+def _contiguous(array: Array, target: np.dtype) -> Array:
+    if isinstance(array, Resident):
+        return array if array.dtype == target else array.astype(target)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=target)
+
+
+def _require_room(array: Array, target: np.dtype, name: str) -> None:
+    """Raise DataError for finite numbers that would become infinite."""
+    most = float(np.finfo(target).max)
+    if isinstance(array, Resident):
+        found = [each for each in extremes(array) or () if most < abs(each) < np.inf]
+    else:
+        size = np.abs(array)
+        found = array[(size > most) & np.isfinite(size)]
+    if len(found):
+        raise DataError(
+            f"{name}: numbers too large for {target}",
+            got=f"{found[0]:g}",
+            mend="Scale the data",
+        )
+
+
+def _to_integers(array: Array, target: np.dtype, name: str) -> Array:
     limits = np.iinfo(target)
-    if array.size and array.dtype.kind in "iu":
-        lowest, highest = int(array.min()), int(array.max())
-        if lowest < limits.min or highest > limits.max:
-            raise DataError(
-                f"{name}: numbers out of range for {target}", got=f"{lowest} .. {highest}"
-            )
-    return np.ascontiguousarray(array, dtype=target)
+    found = extremes(array) if array.dtype.kind in "iu" else None
+    if found is not None and (found[0] < limits.min or found[1] > limits.max):
+        raise DataError(
+            f"{name}: numbers out of range for {target}", got=f"{found[0]} .. {found[1]}"
+        )
+    return _contiguous(array, target)
 
 
 def by_name(data: Any, names: Sequence[str], what: str) -> dict[str, Any]:
@@ -104,15 +142,19 @@ def by_name(data: Any, names: Sequence[str], what: str) -> dict[str, Any]:
 
 
 def _is_single_list(data: Any) -> bool:
-    return isinstance(data, list | tuple) and len(data) == 1 and isinstance(data[0], np.ndarray)
+    return (
+        isinstance(data, list | tuple)
+        and len(data) == 1
+        and isinstance(data[0], np.ndarray | Resident)
+    )
 
 
-def inputs(data: Any, types: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
+def inputs(data: Any, types: Mapping[str, TensorType]) -> dict[str, Array]:
     """Arrays for the inputs of a model, of its types; raises DataError."""
     arrays = {}
     for name, part in by_name(data, list(types), "inputs").items():
         label = f"input {name!r}"
-        array = as_array(part, label)
+        array = as_data(part, label)
         type_ = types[name]
         fits = array.ndim == type_.rank and all(
             expected in (None, size)
@@ -137,7 +179,7 @@ def _mend(got: tuple[int, ...], expected: tuple[int | None, ...]) -> str | None:
     return None
 
 
-def common_length(arrays: Mapping[str, np.ndarray]) -> int:
+def common_length(arrays: Mapping[str, Array]) -> int:
     """Number of samples; raises DataError if the arrays disagree, or there are none."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:

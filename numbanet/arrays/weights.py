@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.arrays.inputs import as_array, by_name, to_type
+from numbanet.arrays.inputs import as_data, by_name, to_type
 from numbanet.errors import ArgumentError, DataError
 from numbanet.ir import DType
+from numbanet.ir.resident import Array, Resident
 
 
-def sample_weights(
-    given: Any, targets: Mapping[str, np.ndarray], dtype: DType
-) -> dict[str, np.ndarray]:
+def sample_weights(given: Any, targets: Mapping[str, Array], dtype: DType) -> dict[str, Array]:
     """Checked weights by output.
 
     Parameters
@@ -45,10 +44,10 @@ def sample_weights(
     }
 
 
-def _checked(given: Any, target: np.ndarray, dtype: DType, name: str) -> np.ndarray:
-    array = as_array(given, name)
+def _checked(given: Any, target: Array, dtype: DType, name: str) -> Array:
+    array = as_data(given, name)
     if array.ndim == 2 and array.shape[1] == 1 and target.ndim < 2:
-        array = array[:, 0]
+        array = array.reshape(array.shape[:1])
     # A different length is told with those of all arrays.
     if array.ndim > target.ndim or array.shape[1:] != target.shape[1 : array.ndim]:
         raise DataError(
@@ -59,13 +58,13 @@ def _checked(given: Any, target: np.ndarray, dtype: DType, name: str) -> np.ndar
     return to_type(array, dtype, name)
 
 
-def class_weights(given: Mapping[int, float], targets: Mapping[str, np.ndarray]) -> np.ndarray:
+def class_weights(given: Mapping[int, float], targets: Mapping[str, Array]) -> np.ndarray:
     """The weight of each sample's class; 1 for classes that are not named.
 
     Raises
     ------
     ArgumentError
-        If there are several outputs, or a class is no number.
+        If there are several outputs, a class is no number, or targets are on a device.
     DataError
         If targets are no classes: neither labels nor one-hot.
     """
@@ -76,6 +75,12 @@ def class_weights(given: Mapping[int, float], targets: Mapping[str, np.ndarray])
             mend="Give sample_weight instead",
         )
     (target,) = targets.values()
+    if isinstance(target, Resident):
+        raise ArgumentError(
+            "class_weight is for targets on the host",
+            got="targets on a device",
+            mend="Give sample_weight instead",
+        )
     if target.dtype.kind == "f" and target.ndim == 2 and target.shape[1] > 1:
         classes = target.argmax(axis=1)
     elif target.ndim == 1 or (target.ndim == 2 and target.shape[1] == 1):

@@ -10,6 +10,7 @@ from numbanet import ops
 from numbanet.arrays import targets
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
+from numbanet.ir.resident import Array
 from numbanet.losses.loss import EPSILON, Loss, check_range, input_of, moved_last
 
 REDUCTION = "sum_over_batch_size"
@@ -98,7 +99,7 @@ class SparseCategoricalCrossentropy(_Entropy):
         del shape[self.axis]
         return TensorType(tuple(shape), DType.INT64)
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         classes = prediction.shape[self.axis] or 0
         return targets.labels(y, self.target_type(prediction), classes, name, self.ignore_class)
 
@@ -217,7 +218,7 @@ class CategoricalGeneralizedCrossEntropy(Loss):
     def target_type(self, prediction: TensorType) -> TensorType:
         return TensorType(prediction.shape[:-1], DType.INT64)
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         classes = prediction.shape[-1] or 0
         return targets.labels(y, self.target_type(prediction), classes, name)
 
@@ -265,7 +266,7 @@ class BinaryCrossentropy(_Entropy):
             return y_true
         return y_true * (1.0 - self.label_smoothing) + 0.5 * self.label_smoothing
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         return targets.probabilities(y, self.target_type(prediction), name)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from numbanet import ops
 from numbanet.arrays import targets
 from numbanet.arrays.host import is_symbolic, on_host
 from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
+from numbanet.ir.resident import Array
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 
@@ -119,7 +118,7 @@ class Loss(Configured):
         dtype = self.target_type(y_pred.type).dtype
         return y_true if y_true.dtype is dtype else ops.cast(y_true, dtype)
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         """Targets as an array of ``target_type``; raises DataError if they cannot be."""
         return targets.numbers(y, self.target_type(prediction), name)
 
@@ -161,7 +160,7 @@ class FunctionLoss(Loss):
     def values(self, y_true: Value, y_pred: Value) -> Value:
         return self.function(y_true, y_pred)
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         return targets.any_numbers(y, prediction, name)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from numbanet import ops
 from numbanet.arrays import targets
 from numbanet.arrays.host import on_host
-from numbanet.arrays.inputs import as_array
+from numbanet.arrays.inputs import as_data
 from numbanet.configuration import Configured
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType, Value
+from numbanet.ir.resident import Array
 from numbanet.losses.loss import Loss, spread
 
 Result = float | np.ndarray
@@ -99,10 +100,10 @@ class Metric(Configured):
         self.update_state(y_true, y_pred, sample_weight)
         return self.result()
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         """Targets for `update_state`: integers stay integers, all else becomes the
         predictions' dtype."""
-        if as_array(y, name).dtype.kind in "iu":
+        if as_data(y, name).dtype.kind in "iu":
             prediction = TensorType(prediction.shape, DType.INT64)
         return targets.any_numbers(y, prediction, name)
 
@@ -181,7 +182,7 @@ class LossMetric(MeanMetric):
     def values(self, y_true: Value, y_pred: Value) -> Value:
         return self.loss.values(self.loss.suited(y_true, y_pred), y_pred)
 
-    def prepare(self, y: object, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: object, prediction: TensorType, name: str) -> Array:
         return self.loss.prepare(y, prediction, name)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from numbanet import lint
 from numbanet.ir import TensorType, Value
+from numbanet.ir.resident import Array
 from numbanet.layers.penalties import penalties
 from numbanet.losses import FunctionLoss, Loss
 from numbanet.models.compiled import Compiled
@@ -58,8 +62,8 @@ def _subject(model: Trainable, compiled: Compiled, source: Source | None) -> lin
         outputs,
         losses,
         tuple(terms),
-        x={} if data is None else data.inputs,
-        y={} if data is None else data.targets,
+        x={} if data is None else _hosted(data.inputs),
+        y={} if data is None else _hosted(data.targets),
         batch_size=source.batch_size if isinstance(source, ArraySource) else None,
     )
 
@@ -70,6 +74,11 @@ def _term(loss: Loss, output: Value) -> Value:
     if isinstance(loss, FunctionLoss):
         return output
     return loss(_input("y", loss.target_type(output.type)), output)
+
+
+def _hosted(arrays: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """What can be looked at without waiting for a device."""
+    return {name: each for name, each in arrays.items() if isinstance(each, np.ndarray)}
 
 
 def _input(name: str, type_: TensorType) -> Value:

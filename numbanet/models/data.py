@@ -15,6 +15,7 @@ from numbanet.arrays.epochs import epoch_order
 from numbanet.arrays.inputs import common_length
 from numbanet.errors import ArgumentError
 from numbanet.ir import DType, TensorType
+from numbanet.ir.resident import Array, Resident
 from numbanet.models.graphs import ORDER, DataTypes
 from numbanet.runtime.device import Device, Executable
 
@@ -25,14 +26,15 @@ class DataSet:
 
     Attributes
     ----------
-    inputs, targets, weights : dict of str to ndarray
-        Weights of samples by output; none for outputs without.
+    inputs, targets, weights : dict of str to Array
+        On the host, or on the device that trains. Weights of samples by output; none for
+        outputs without.
     samples : int
     """
 
-    inputs: Mapping[str, np.ndarray]
-    targets: Mapping[str, np.ndarray]
-    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    inputs: Mapping[str, Array]
+    targets: Mapping[str, Array]
+    weights: Mapping[str, Array] = field(default_factory=dict)
     samples: int = field(init=False)
     _put: dict[Device, dict[str, Any]] = field(init=False, default_factory=dict)
 
@@ -62,7 +64,7 @@ class DataSet:
         return DataSet(*({k: array[which] for k, array in group.items()} for group in groups))
 
     @cached_property
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, Array]:
         """All of them, by the names of the programs' inputs."""
         groups = (("x", self.inputs), ("y", self.targets), ("w", self.weights))
         return {
@@ -77,20 +79,25 @@ class DataSet:
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays.values())
+        """Of what is on the host."""
+        hosted = (array for array in self.arrays.values() if isinstance(array, np.ndarray))
+        return sum(array.nbytes for array in hosted)
 
     def is_on(self, device: Device) -> bool:
-        """Whether the arrays were put there."""
-        return device in self._put
+        """Whether the arrays were put there, or are there."""
+        return device in self._put or not self.nbytes
 
     def on(self, device: Device) -> dict[str, Any]:
-        """`arrays`, put on ``device`` once."""
+        """`arrays`, those of the host put on ``device`` once."""
         if device not in self._put:
-            self._put[device] = {name: device.put(a) for name, a in self.arrays.items()}
+            self._put[device] = {
+                name: array if isinstance(array, Resident) else device.put(array)
+                for name, array in self.arrays.items()
+            }
         return self._put[device]
 
 
-def _types(arrays: Mapping[str, np.ndarray]) -> dict[str, TensorType]:
+def _types(arrays: Mapping[str, Array]) -> dict[str, TensorType]:
     return {
         name: TensorType(array.shape, DType.of(array.dtype)) for name, array in arrays.items()
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numbanet.arrays import inputs as arrays
 from numbanet.arrays.ids import check_ids
 from numbanet.arrays.weights import class_weights, sample_weights
 from numbanet.errors import ArgumentError
+from numbanet.ir.resident import Array, is_foreign
 from numbanet.layers.embedding import Embedding
 from numbanet.layers.ownership import unbuilt_on_error, walk
 from numbanet.layers.structure import map_leaves
@@ -29,12 +31,25 @@ from numbanet.models.streams import (
     unpacked,
 )
 from numbanet.models.structure import Structured
+from numbanet.runtime import get_device
+from numbanet.runtime.device import Device
+from numbanet.state.flat import home_of
 
 
 class Fed(Structured):
     """A structured model that knows what data it takes, and what targets go with them."""
 
     _compiled: Compiled | None = None
+
+    def _device(self) -> Device:
+        """The device of ``compile``, else the one where the weights are, else the default."""
+        if self._compiled is not None:
+            return self._compiled.device
+        for variable in self.variables().values():
+            device = home_of(variable)
+            if isinstance(device, Device):
+                return device
+        return get_device(None)
 
     def _sources(
         self,
@@ -124,6 +139,9 @@ class Fed(Structured):
         compiled = self._need_compiled()
         if class_weight is not None and sample_weight is not None:
             raise ArgumentError("give class_weight or sample_weight, not both")
+        x, y, sample_weight = (
+            borrowed(each, compiled.device) for each in (x, y, sample_weight)
+        )
         with self._settled_by(x):
             inputs = self._inputs(x)
             objective = compiled.objective(self.signature)
@@ -152,12 +170,13 @@ class Fed(Structured):
                 self._signature = None
                 raise
 
-    def _inputs(self, x: Any) -> dict[str, np.ndarray]:
+    def _inputs(self, x: Any) -> dict[str, Array]:
         inputs = arrays.inputs(self.signature.named_inputs(x), self.signature.inputs)
         check_ids(inputs, self.signature.id_limits)
         return inputs
 
-    def _batch_inputs(self, x: Any) -> dict[str, np.ndarray]:
+    def _batch_inputs(self, x: Any) -> dict[str, Array]:
+        x = borrowed(x, self._device())
         with self._settled_by(x):
             return self._inputs(x)
 
@@ -177,6 +196,24 @@ def _first_steps(data: DataSet, size: int, limit: int | None) -> Callable[[], So
     size = min(size, data.samples)
     steps = -(-data.samples // size)
     return lambda: ArraySource(data, size, limit=min(limit or steps, steps))
+
+
+def borrowed(data: Any, device: Device) -> Any:
+    """``data``, nested as they are, with other libraries' arrays on ``device`` made data.
+
+    Raises
+    ------
+    DeviceError
+        If there is one on another device.
+    """
+    if isinstance(data, np.ndarray):
+        return data
+    if isinstance(data, Mapping):
+        return {name: borrowed(each, device) for name, each in data.items()}
+    if isinstance(data, list | tuple) and not (data and isinstance(data[0], Number)):
+        parts = [borrowed(each, device) for each in data]
+        return tuple(parts) if isinstance(data, tuple) else parts
+    return device.borrow(data) if is_foreign(data) else data
 
 
 def _refuse(why: str, **arguments: Any) -> None:

@@ -18,6 +18,7 @@ from numbanet.arrays.inputs import by_name
 from numbanet.arrays.naming import nearest
 from numbanet.errors import ArgumentError
 from numbanet.ir import TensorType, Value
+from numbanet.ir.resident import Array
 from numbanet.layers.masks import mask_of
 from numbanet.layers.structure import flatten
 from numbanet.losses import Loss, LossLike
@@ -49,7 +50,7 @@ class Goal:
         """The type of the targets that go with predictions of this type."""
         return prediction if self.loss is None else self.loss.target_type(prediction)
 
-    def prepare(self, y: Any, prediction: TensorType, name: str) -> np.ndarray:
+    def prepare(self, y: Any, prediction: TensorType, name: str) -> Array:
         """Targets as a checked array: by the loss, else by the first metric."""
         judge = self.loss or next(iter((*self.metrics, *self.weighted_metrics)))
         return judge.prepare(y, prediction, name)
@@ -96,7 +97,7 @@ class Objective:
         """Types of the targets that go with predictions of these types."""
         return {name: goal.target_type(predictions[name]) for name, goal in self.goals.items()}
 
-    def prepare(self, y: Any, predictions: Mapping[str, TensorType]) -> dict[str, np.ndarray]:
+    def prepare(self, y: Any, predictions: Mapping[str, TensorType]) -> dict[str, Array]:
         """Targets as checked arrays; raises DataError."""
         return {
             name: self.goals[name].prepare(

@@ -11,6 +11,7 @@ import numpy as np
 from numbanet.compile import compile_program
 from numbanet.errors import DataError
 from numbanet.ir import Shape, TensorType
+from numbanet.ir.resident import Array
 from numbanet.models.callbacks import CallbackList
 from numbanet.models.graphs import prediction_graph
 from numbanet.models.signature import Signature
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numbanet.models.model import Model
 
 Arrays = Mapping[str, np.ndarray]
+Batch = Mapping[str, Array]
+"""Inputs, on the host or on the device."""
 
 
 class Predictor:
@@ -37,7 +40,7 @@ class Predictor:
         self._plain = _plain(model.signature)
 
     def predict(
-        self, batches: Iterable[Arrays], callbacks: CallbackList, together: int = 1
+        self, batches: Iterable[Batch], callbacks: CallbackList, together: int = 1
     ) -> dict[str, np.ndarray]:
         """All outputs for all batches of inputs, by name.
 
@@ -60,7 +63,7 @@ class Predictor:
             raise DataError("there is nothing to predict", got="no batches")
         return _concatenated(parts)
 
-    def run(self, batch: Arrays) -> dict[str, np.ndarray]:
+    def run(self, batch: Batch) -> dict[str, np.ndarray]:
         """The outputs for one batch."""
         executable = self._load(len(next(iter(batch.values()))))
         for name, array in batch.items():
@@ -123,7 +126,7 @@ def _plain(signature: Signature) -> tuple[str, np.dtype, Shape, str] | None:
     return name, type_.dtype.numpy, type_.shape[1:], signature.structure
 
 
-def batches_of(inputs: Arrays, samples: int, batch_size: int) -> Iterator[Arrays]:
+def batches_of(inputs: Batch, samples: int, batch_size: int) -> Iterator[Batch]:
     """Arrays cut into batches, the last of which has what is left."""
     for start in range(0, samples, batch_size):
         yield {name: array[start : start + batch_size] for name, array in inputs.items()}

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from numbanet.arrays.ids import Limit, id_limits
-from numbanet.arrays.inputs import as_array
+from numbanet.arrays.inputs import as_data
 from numbanet.errors import ArgumentError, DataError
 from numbanet.ir import DType, TensorType, Value
+from numbanet.ir.resident import Resident
 from numbanet.layers.masks import mask_of
 from numbanet.layers.structure import flatten, map_leaves
 from numbanet.models.names import free_name, leaf_paths, name_leaves
@@ -152,14 +153,14 @@ def input_types(data: Any, *, takes_ids: bool) -> dict[str, TensorType]:
         parts = dict(data)
     else:
         several = isinstance(data, list | tuple) and all(
-            isinstance(x, np.ndarray) for x in data
+            isinstance(x, np.ndarray | Resident) for x in data
         )
         parts = {}
         for part in data if several else [data]:
             parts[free_name("input", parts)] = part
     types = {}
     for name, part in parts.items():
-        array = as_array(part, f"input {name!r}")
+        array = as_data(part, f"input {name!r}")
         are_ids = takes_ids and array.dtype.kind in "iu"
         dtype = DType.INT64 if are_ids else DType.FLOAT32
         types[name] = TensorType((None, *array.shape[1:]), dtype)

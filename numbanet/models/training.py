@@ -30,7 +30,6 @@ from numbanet.optimizers import Optimizer, OptimizerLike
 from numbanet.plan.program import Program
 from numbanet.runtime import get_device
 from numbanet.runtime.device import Device
-from numbanet.state.flat import home_of
 
 if TYPE_CHECKING:
     from numbanet.models.model import Model
@@ -168,9 +167,10 @@ class Trainable(Fed):
         Parameters
         ----------
         x, y : array_like, or list or dict of them
-            Inputs and targets; all of one length. Or ``x`` alone: a `numbanet.data.DataLoader`,
-            a generator, Keras's ``PyDataset`` or anything else that gives batches ``(x, y)`` or
-            ``(x, y, sample_weight)``.
+            Inputs and targets; all of one length. Arrays on the GPU that trains are read where
+            they lie (DLPack, ``__cuda_array_interface__``). Or ``x`` alone: a
+            `numbanet.data.DataLoader`, a generator, Keras's ``PyDataset`` or anything else that
+            gives batches ``(x, y)`` or ``(x, y, sample_weight)``.
         batch_size : int, optional
             Of arrays, by default 32. The last batch of an epoch has what is left.
         epochs : int
@@ -393,16 +393,6 @@ class Trainable(Fed):
         given = CallbackList(callbacks)
         given.set_model(cast("Model", self))
         return given
-
-    def _device(self) -> Device:
-        """The device of ``compile``, else the one where the weights are, else the default."""
-        if self._compiled is not None:
-            return self._compiled.device
-        for variable in self.variables().values():
-            device = home_of(variable)
-            if isinstance(device, Device):
-                return device
-        return get_device(None)
 
     def _current_predictor(self) -> Predictor:
         if self._predictor is None:

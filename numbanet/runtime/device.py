@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from numbanet.errors import DeviceError
 from numbanet.ir import Node, Variable
+from numbanet.ir.resident import Resident
 from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
 from numbanet.runtime.host import largest
@@ -89,6 +91,21 @@ class Device(ABC):
     def put(self, array: np.ndarray) -> Any:
         """``array`` for inputs of many programs: a CPU's as it is, a GPU's a copy there."""
         return array
+
+    def borrow(self, array: Any) -> Resident:
+        """Another library's array that is on this device, as data: where it lies, or a copy
+        there.
+
+        Raises
+        ------
+        DeviceError
+            If it is on another device.
+        """
+        raise DeviceError(
+            f"a {type(array).__module__}.{type(array).__name__} is not in the host's memory, "
+            f"and the device is {self.name!r}",
+            mend='Copy it to the host (PyTorch: .cpu(), CuPy: .get()), or use device="cuda"',
+        )
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes may be `put` here, and programs have enough left."""

@@ -22,8 +22,9 @@ class Callback:
     """Base of callbacks: methods that training calls, all of which do nothing here.
 
     A callback with a hook for batches makes an epoch run step by step, or by as many steps as
-    ``compile(steps_per_execution=...)`` says; one without costs nothing between steps. The numbers of a batch's ``logs`` are read from the device when
-    they are looked at, within the hook.
+    ``compile(steps_per_execution=...)`` says; one without costs nothing between steps. The
+    numbers of a batch's ``logs`` are read from the device when they are looked at, within the
+    hook.
 
     Attributes
     ----------

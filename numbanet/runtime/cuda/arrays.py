@@ -7,6 +7,7 @@ and the owner's waits for ours before it goes on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class DeviceArray:
         self, driver: Driver, address: int, type_: TensorType, owner: object, stream: int = 0
     ) -> None:
         self.address, self.type = address, type_
-        self._driver, self._owner = driver, owner
+        self.driver, self._owner = driver, owner
         self.stream = stream
         """Of the library that owns it, to be waited for; 0 for our own."""
 
@@ -59,8 +60,8 @@ class DeviceArray:
     def numpy(self) -> np.ndarray:
         """A copy on the host."""
         array = np.empty(self.shape, self.dtype)
-        with self._driver:
-            self._driver.download(self.address, array)
+        with self.driver:
+            self.driver.download(self.address, array)
         return array
 
     @property
@@ -71,11 +72,11 @@ class DeviceArray:
             "data": (self.address if self.type.size else 0, False),
             "version": 3,
             "strides": None,
-            "stream": self._driver.stream or LEGACY_STREAM,
+            "stream": self.driver.stream or LEGACY_STREAM,
         }
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return dlpack.CUDA, self._driver.ordinal
+        return dlpack.CUDA, self.driver.ordinal
 
     def __dlpack__(
         self,
@@ -89,9 +90,9 @@ class DeviceArray:
         if copy or dl_device not in (None, self.__dlpack_device__()):
             raise BufferError("only numbers on the GPU, and not copied, can be exported")
         if stream != -1:
-            with self._driver:
-                self._driver.precede(LEGACY_STREAM if stream is None else stream)
-        return dlpack.export(self, self.address, self.shape, self.dtype, self._driver.ordinal)
+            with self.driver:
+                self.driver.precede(LEGACY_STREAM if stream is None else stream)
+        return dlpack.export(self, self.address, self.shape, self.dtype, self.driver.ordinal)
 
 
 def put(driver: Driver, array: np.ndarray) -> DeviceArray:
@@ -104,12 +105,19 @@ def put(driver: Driver, array: np.ndarray) -> DeviceArray:
     return DeviceArray(driver, block.address, type_, block)
 
 
-def is_foreign(array: object) -> bool:
-    """Whether another library says that ``array`` is on a GPU."""
-    device = getattr(array, "__dlpack_device__", None)
-    if device is not None:
-        return next(iter(device())) == dlpack.CUDA
-    return hasattr(array, "__cuda_array_interface__")
+def aligned(array: DeviceArray) -> DeviceArray:
+    """``array``, or a copy where it does not begin where kernels can load from."""
+    if array.address % VECTOR_BYTES == 0:
+        return array
+    driver = array.driver
+    with driver:
+        block = Block(driver, array.nbytes)
+        if array.stream:
+            driver.follow(array.stream)
+        driver.copy(block.address, array.address, array.nbytes)
+        if array.stream:
+            driver.precede(array.stream)
+    return DeviceArray(driver, block.address, array.type, block)
 
 
 def adopt(driver: Driver, array: Any) -> DeviceArray:
@@ -117,23 +125,45 @@ def adopt(driver: Driver, array: Any) -> DeviceArray:
 
     Raises
     ------
+    ArgumentError
+        If the library does not lend it, as with a tensor that requires gradients.
     DeviceError
-        If it is in another GPU's memory.
+        If it is in another device's memory.
     ShapeError
-        If its elements are not next to each other, or not aligned to what kernels load.
+        If its elements are not next to each other.
     """
-    if isinstance(array, DeviceArray) and array._driver is driver:
+    if isinstance(array, DeviceArray) and array.driver is driver:
         return array
     with driver:
-        interface = getattr(array, "__cuda_array_interface__", {})
-        # Whoever names no stream of its own knows better which one it is by DLPack.
-        if interface.get("stream") or not hasattr(array, "__dlpack__"):
-            adopted = _by_interface(driver, array, interface)
-        else:
-            adopted = _by_dlpack(driver, array)
+        adopted = _adopted(driver, array)
         if adopted.nbytes:
-            _require_here(driver, adopted)
+            owner = driver.owner_of(adopted.address)
+            if owner != driver.ordinal:
+                where = "the host's memory" if owner is None else f"GPU {owner}"
+                raise _elsewhere(driver, where)
     return adopted
+
+
+def _adopted(driver: Driver, array: Any) -> DeviceArray:
+    if hasattr(array, "__dlpack_device__"):
+        kind, number = array.__dlpack_device__()
+        if (int(kind), int(number)) != (dlpack.CUDA, driver.ordinal):
+            raise _elsewhere(driver, f"DLPack's device ({int(kind)}, {int(number)})")
+    interface = _asked(array, lambda: getattr(array, "__cuda_array_interface__", {}))
+    # Whoever names no stream of its own knows better which one it is by DLPack.
+    if interface.get("stream") or not hasattr(array, "__dlpack__"):
+        return _by_interface(driver, array, interface)
+    return _by_dlpack(driver, array)
+
+
+def _asked(array: Any, question: Callable[[], Any]) -> Any:
+    """What the library answers that owns ``array``."""
+    try:
+        return question()
+    except (BufferError, RuntimeError) as error:
+        raise ArgumentError(
+            f"a {type(array).__name__} on the GPU is not lent", got=str(error)
+        ) from error
 
 
 def _by_interface(driver: Driver, array: Any, found: dict[str, Any]) -> DeviceArray:
@@ -151,7 +181,8 @@ def _by_interface(driver: Driver, array: Any, found: dict[str, Any]) -> DeviceAr
 
 def _by_dlpack(driver: Driver, array: Any) -> DeviceArray:
     # The owner lets our stream wait for its own.
-    found = dlpack.import_from(array.__dlpack__(stream=driver.stream or LEGACY_STREAM))
+    stream = driver.stream or LEGACY_STREAM
+    found = dlpack.import_from(_asked(array, lambda: array.__dlpack__(stream=stream)))
     if found.device != (dlpack.CUDA, driver.ordinal):
         raise _elsewhere(driver, str(found.device))
     _require_contiguous(found.shape, found.byte_strides, found.dtype.itemsize)
@@ -175,11 +206,9 @@ def _require_contiguous(
         step *= size
 
 
-def _require_here(driver: Driver, array: DeviceArray) -> None:
-    owner = driver.owner_of(array.address)
-    if owner != driver.ordinal:
-        raise _elsewhere(driver, "the host's memory" if owner is None else f"GPU {owner}")
-    if array.address % VECTOR_BYTES:
+def require_aligned(array: DeviceArray) -> None:
+    """Raise ShapeError where kernels cannot load from the array's beginning."""
+    if array.nbytes and array.address % VECTOR_BYTES:
         raise ShapeError(
             "an array on the GPU is not aligned",
             got=f"address {array.address:#x}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from numbanet.kernels.cuda.cost import cost
 from numbanet.kernels.cuda.group import grouped
 from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
-from numbanet.runtime.cuda.arrays import DeviceArray, put
+from numbanet.runtime.cuda.arrays import DeviceArray, adopt, aligned, put
 from numbanet.runtime.cuda.driver import Driver
 from numbanet.runtime.cuda.executable import CudaExecutable
 from numbanet.runtime.cuda.memory import ALIGNMENT, Memory
+from numbanet.runtime.cuda.resident import Extremes, ResidentArray
 from numbanet.runtime.device import Device
 
 _LEFT_FREE = 1 / 8
@@ -37,6 +39,7 @@ class CudaDevice(Device):
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self._memory = Memory(driver)
+        self.extremes = Extremes(self)
 
     def lower(self, node: Node) -> tuple[Call, ...]:
         return LOWERINGS[node.op.name](node)
@@ -80,6 +83,12 @@ class CudaDevice(Device):
 
     def put(self, array: np.ndarray) -> DeviceArray:
         return put(self.driver, array)
+
+    def borrow(self, array: Any) -> ResidentArray:
+        found = adopt(self.driver, array)
+        if isinstance(found, ResidentArray):
+            return found
+        return ResidentArray(self, aligned(found))
 
     def has_room(self, nbytes: int) -> bool:
         with self.driver:

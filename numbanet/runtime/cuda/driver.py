@@ -141,6 +141,10 @@ class Driver(ABC):
         """
 
     @abstractmethod
+    def copy(self, to: int, address: int, nbytes: int) -> None:
+        """Copy memory of the device there, in the stream's order."""
+
+    @abstractmethod
     def download(self, address: int, array: np.ndarray) -> None:
         """Wait for the work on the stream, then fill a C-contiguous array."""
 

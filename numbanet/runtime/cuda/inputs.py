@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from numbanet.errors import ShapeError
+from numbanet.ir.resident import is_foreign
 from numbanet.plan.program import Buffer
-from numbanet.runtime.cuda.arrays import DeviceArray, adopt, is_foreign
+from numbanet.runtime.cuda.arrays import DeviceArray, adopt, require_aligned
 from numbanet.runtime.cuda.driver import Driver, Mark
 from numbanet.runtime.cuda.memory import Block
 
@@ -46,6 +47,7 @@ class Input:
             self._upload(array)
         elif isinstance(array, DeviceArray) or is_foreign(array):
             adopted = adopt(self._driver, array)
+            require_aligned(adopted)
             self._require_fit(adopted.nbytes, adopted.dtype, adopted.shape, True)
             self._retire()
             self._array, self.address = adopted, adopted.address

@@ -131,6 +131,10 @@ class RealDriver(Driver):
         if array.nbytes:
             self._copies.send(address, array, None if after is None else after.handle)
 
+    def copy(self, to: int, address: int, nbytes: int) -> None:
+        if nbytes:
+            self._check(self._api.cuMemcpyDtoDAsync(to, address, nbytes, self._main))
+
     def download(self, address: int, array: np.ndarray) -> None:
         if array.nbytes:
             target = array.ctypes.data

@@ -72,6 +72,9 @@ class SimulatorDriver(Driver):
         numbers = array.reshape(-1).view(np.uint8)
         self._bytes_from(address)[: numbers.size] = numbers
 
+    def copy(self, to: int, address: int, nbytes: int) -> None:
+        self._bytes_from(to)[:nbytes] = self._bytes_from(address)[:nbytes]
+
     def download(self, address: int, array: np.ndarray) -> None:
         numbers = array.reshape(-1).view(np.uint8)
         numbers[:] = self._bytes_from(address)[: numbers.size]

@@ -41,6 +41,7 @@ NOT_WHILE_CAPTURING = {
     "cuMemHostAlloc",
     "cuMemcpyHtoDAsync",
     "cuMemcpyDtoHAsync",
+    "cuMemcpyDtoDAsync",
     "cuEventSynchronize",
     "cuEventQuery",
 }
@@ -220,6 +221,12 @@ class FakeApi:
         self._inside(at, nbytes)
         ctypes.memset(to, 0, nbytes)
         self._put(stream, "download")
+        return ()
+
+    def _memcpy_dto_d_async(self, to: Any, at: Any, nbytes: int, stream: Any) -> tuple[()]:
+        self._inside(to, nbytes)
+        self._inside(at, nbytes)
+        self._put(stream, "copy", nbytes)
         return ()
 
     def _pointer_get_attribute(self, attribute: Any, address: int) -> Any:

@@ -278,6 +278,19 @@ def test_another_library_s_array_is_read_on_its_stream_s_order(api, driver):
     assert "upload" not in dict(streams)
 
 
+def test_a_part_that_kernels_cannot_load_is_copied_in_the_streams_order(api, driver):
+    api.streams[7] = 0
+    device = CudaDevice(driver)
+    owned = device.put(X)
+    data = device.borrow(Foreign(owned.address))
+    assert data.address == owned.address
+    api.log.clear()
+    assert data[4:].address % 16 == data[1:].address % 16 == 0
+    expected = [("wait", driver.stream), ("copy", driver.stream), ("wait", 7)]
+    assert [each[:2] for each in api.log] == expected
+    assert api.log[1][-1] == 4 * (N - 1)
+
+
 def test_another_library_s_array_is_held_until_the_steps_are_done(api, driver):
     api.streams[7] = 0
     owned = CudaDevice(driver).put(X)
