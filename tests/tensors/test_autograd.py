@@ -340,7 +340,7 @@ def modes(m):
             yield m.is_grad_enabled()
         yield asks()
     switch = m.no_grad()
-    with switch, switch:
+    with switch:
         yield asks()
     yield asks()
     m.set_grad_enabled(False)
