@@ -372,3 +372,40 @@ def test_whole_trainings_keep_the_rules(api, driver):
     assert max(used[2:]) <= max(used[:2]) < 2000  # parameters of a last model or two
     steps = [each[-1] for each in api.log if each[0] == "replay"]
     assert max(steps) >= 16 * min(steps)  # epochs of many steps in few graphs
+
+
+class Hooked(nb.Callback):
+    """Has hooks for batches, and looks at their logs where it is told to."""
+
+    def __init__(self, looks_at=()):
+        self.looks_at = looks_at
+        self.told = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.told += 1
+        if batch in self.looks_at:
+            assert logs["loss"] is not None
+
+
+def waits(api, device, callback, **options):
+    """How often the host waits for the device in an epoch of twenty steps, at most."""
+    x, y = np.zeros((40, 6), np.float32), np.arange(40) % 3
+    model = nb.Sequential([nb.Input((6,)), Dense(3)])
+    loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(nb.optimizers.Adam(0.01), loss, device=device, **options)
+    model.fit(x, y, 2, verbose=0)
+    before = api.calls.count("cuStreamSynchronize")
+    model.fit(x, y, 2, verbose=0, callbacks=callback)
+    return api.calls.count("cuStreamSynchronize") - before
+
+
+def test_only_who_looks_waits(api, driver):
+    device = CudaDevice(driver)
+    without = waits(api, device, None)
+    hooked, curious = Hooked(), Hooked(looks_at=(3, 5))
+    assert waits(api, device, hooked) == without
+    assert waits(api, device, curious) > without
+    assert hooked.told == curious.told == 20
+    together = Hooked()
+    assert waits(api, device, together, steps_per_execution=8) == without
+    assert together.told == 3
