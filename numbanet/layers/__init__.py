@@ -41,6 +41,16 @@ from numbanet.layers.images import (
     ZeroPadding2D,
 )
 from numbanet.layers.input import Input
+from numbanet.layers.joining import (
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from numbanet.layers.layer import Layer
 from numbanet.layers.merging import (
     Add,
@@ -187,4 +197,12 @@ __all__ = [
     "UpSampling2D",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.initializers import InitializerLike
 from numbanet.ir import DType, Value
+from numbanet.layers.attention_axes import Folding
 from numbanet.layers.dense import EinsumDense
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
@@ -28,6 +29,8 @@ class _Heads(Layer):
     query_width: int
     value_width: int
     output_sizes: tuple[int, ...] | None = None
+    attention_axes: Sequence[int] | None = None
+    takes_more_axes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -64,13 +67,16 @@ class _Heads(Layer):
     def build(
         self, query: Value, value: Value, key: Value | None = None, *_: Any, **__: Any
     ) -> None:
-        for each in (query, value, key):
-            if each is not None and (each.rank != 3 or each.shape[-1] is None):
+        for each in [query, value] if key is None else [query, value, key]:
+            is_folded = self.takes_more_axes and each.rank > 3
+            odd = None in each.shape[1:] if is_folded else each.rank != 3
+            if odd or each.shape[-1] is None:
                 raise ShapeError(
                     f"{self.label} takes sequences",
                     got=str(each.shape),
                     expected="(batch, steps, features)",
                 )
+        Folding.of(query.rank, self.attention_axes, self.label)
         self.query_dense = self._split("query", self.query_heads, self.query_width)
         self.key_dense = self._split("key", self.key_heads, self.query_width)
         if self.use_gate:
@@ -122,7 +128,7 @@ class _Heads(Layer):
         Parameters
         ----------
         query : Value
-            ``(batch, queries, features)``
+            ``(batch, queries, features)``, or with more axes between; see ``attention_axes``.
         value, key : Value
             ``(batch, keys, features)``; the keys are the values by default.
         query_mask, value_mask, key_mask : Value, optional
@@ -137,6 +143,13 @@ class _Heads(Layer):
             Whether queries attend to keys up to their own place only.
         """
         key = value if key is None else key
+        if query.rank > 3:
+            masks = {"query_mask": query_mask, "value_mask": value_mask, "key_mask": key_mask}
+            given = [name for name, mask in masks.items() if mask is not None]
+            given += ["use_causal_mask"] * use_causal_mask
+            return self._folded(
+                query, value, key, attention_mask, return_attention_scores, given
+            )
         masks = [] if attention_mask is None else [_as_bools(attention_mask)]
         masks += [] if query_mask is None else [ops.expand_dims(_as_bools(query_mask), -1)]
         for mask in (value_mask, key_mask):
@@ -157,6 +170,34 @@ class _Heads(Layer):
             mixed = ops.transpose(mixed, (0, 2, 1, 3))
         output = self.output_dense(mixed if gate is None else mixed * gate)
         return (output, weights) if return_attention_scores else output
+
+    def _folded(
+        self,
+        query: Value,
+        value: Value,
+        key: Value,
+        attention_mask: Value | None,
+        return_attention_scores: bool,
+        other_masks: Sequence[str],
+    ) -> Any:
+        """Attention over some axes of several."""
+        for name in other_masks:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not support {name} of values with "
+                f"{query.rank} axes: give an attention_mask"
+            )
+        folding = Folding.of(query.rank, self.attention_axes, self.label)
+        if attention_mask is not None:
+            attention_mask = folding.fold_mask(attention_mask, query, key)
+        output, weights = self.forward(
+            *(folding.fold(each) for each in (query, value, key)),
+            attention_mask=attention_mask,
+            return_attention_scores=True,
+        )
+        output = folding.unfold(output, query)
+        if not return_attention_scores:
+            return output
+        return output, folding.unfold_weights(weights, query, key)
 
     def compute_mask(self, inputs: Value, previous_mask: Value | None = None) -> Value | None:
         return previous_mask
@@ -217,8 +258,10 @@ class MultiHeadAttention(_Heads):
     use_bias : bool
     output_shape : int or sequence of int, optional
         Sizes after the batch and the queries; by default the queries' features.
-    attention_axes : None
-        Not supported: attention is over the axis between batch and features.
+    attention_axes : int or sequence of int, optional
+        Axes that are attended over; by default all between batch and features. Those that are
+        left over are attended over one by one. With more than one axis between, of masks only
+        an ``attention_mask`` ``(batch, queries..., keys...)`` can be given.
     sliding_window : int, optional
         Queries attend to keys fewer than so many places away only.
     flash_attention : bool, optional
@@ -230,6 +273,8 @@ class MultiHeadAttention(_Heads):
         `Layer`.
     """
 
+    takes_more_axes = True
+
     def __init__(
         self,
         num_heads: int,
@@ -238,11 +283,12 @@ class MultiHeadAttention(_Heads):
         dropout: float = 0.0,
         use_bias: bool = True,
         output_shape: int | Sequence[int] | None = None,
-        attention_axes: None = None,
+        attention_axes: int | Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(dropout, use_bias, **options)
-        self.refuse("attention_axes", attention_axes)
+        is_one = isinstance(attention_axes, int)
+        self.attention_axes = (attention_axes,) if is_one else attention_axes  # type: ignore[assignment]
         value_dim = key_dim if value_dim is None else value_dim
         if not all(map(is_size, (num_heads, key_dim, value_dim))):
             raise ArgumentError(

@@ -166,9 +166,6 @@ def test_heads_are_made_again_from_their_configuration(name, options, call):
 
 
 def test_what_is_refused():
-    for options in ({"attention_axes": 1}, {"flash_attention": True}):
-        with pytest.raises(NotImplementedError, match=next(iter(options))):
-            layers.MultiHeadAttention(2, 3, **options)
     with pytest.raises(ArgumentError, match="positive sizes"):
         layers.MultiHeadAttention(0, 3)
     with pytest.raises(ArgumentError, match="sliding_window"):
@@ -181,3 +178,45 @@ def test_what_is_refused():
         layers.MultiHeadAttention(2, 3)(Input((E,)), Input((E,)))
     with pytest.raises(ArgumentError, match="a list of query"):
         layers.Attention()(Input((L, E)))
+
+
+FIELD, OTHER = RNG.normal(size=(N, 3, 2, E)), RNG.normal(size=(N, 3, 4, E))
+
+
+@pytest.mark.parametrize(
+    ("axes", "value", "options"),
+    [
+        (None, FIELD, {}),
+        ((1, 2), FIELD, {"output_shape": (2, 3)}),
+        ((2,), OTHER, {}),
+        (2, OTHER, {"output_shape": 4}),
+        ((-3,), FIELD, {"use_gate": True}),
+    ],
+)
+def test_attention_over_some_axes(axes, value, options):
+    scores = {"return_attention_scores": True}
+    compare_calls(
+        lambda room: room.MultiHeadAttention(2, 3, attention_axes=axes, **options),
+        [FIELD, value],
+        lambda layer, query, value: layer(query, value, **scores),
+    )
+
+
+@pytest.mark.parametrize(("axes", "shape"), [((2,), (N, 2, 4)), ((1, 2), (N, 3, 2, 3, 4))])
+def test_attention_over_some_axes_with_a_mask(axes, shape):
+    mask = RNG.random(shape) > 0.4
+    mask[..., 0] = True
+    compare_calls(
+        lambda room: room.MultiHeadAttention(2, 3, attention_axes=axes),
+        [FIELD, OTHER, mask],
+        lambda layer, query, value, mask: layer(query, value, attention_mask=mask),
+    )
+
+
+def test_axes_that_cannot_be_attended_over():
+    for axes in ((0,), (3,), (1, 1), ()):
+        with pytest.raises(ArgumentError, match="attends over axes between"):
+            layers.MultiHeadAttention(2, 3, attention_axes=axes)(*[Input((3, 2, E))] * 2)
+    layer = layers.MultiHeadAttention(2, 3)
+    with pytest.raises(NotImplementedError, match="use_causal_mask"):
+        layer(*[Input((3, 2, E))] * 2, use_causal_mask=True)
