@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from numbanet.nn import functional as F  # noqa: N812 - the name it is known by
-from numbanet.nn.distance import PairwiseDistance
 from numbanet.nn.functional.reduction import refuse_legacy
 from numbanet.nn.module import Module
 from numbanet.tensors.tensor import Tensor
 
 
-class _Loss(Module):
+class Loss(Module):
     """A loss that calls ``function`` with the settings that it keeps as attributes."""
 
     function: Callable[..., Tensor]
@@ -44,7 +43,7 @@ class _Loss(Module):
         return type(self).function(*tensors, reduction=self.reduction, **settings)
 
 
-class _TargetLoss(_Loss):
+class TargetLoss(Loss):
     """A loss of an input and a target."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
@@ -52,7 +51,7 @@ class _TargetLoss(_Loss):
         return self._loss(input, target)
 
 
-class CrossEntropyLoss(_TargetLoss):
+class CrossEntropyLoss(TargetLoss):
     """Cross-entropy between the softmax of scores and classes or probabilities.
 
     See `numbanet.nn.functional.cross_entropy`.
@@ -80,7 +79,7 @@ class CrossEntropyLoss(_TargetLoss):
         )
 
 
-class NLLLoss(_TargetLoss):
+class NLLLoss(TargetLoss):
     """Negative log likelihood of classes, from logarithms of probabilities.
 
     See `numbanet.nn.functional.nll_loss`.
@@ -100,7 +99,7 @@ class NLLLoss(_TargetLoss):
         self._set(size_average, reduce, reduction, weight=weight, ignore_index=ignore_index)
 
 
-class MSELoss(_TargetLoss):
+class MSELoss(TargetLoss):
     """``(input - target) ** 2``.
 
     See `numbanet.nn.functional.mse_loss`.
@@ -118,7 +117,7 @@ class MSELoss(_TargetLoss):
         self._set(size_average, reduce, reduction)
 
 
-class L1Loss(_TargetLoss):
+class L1Loss(TargetLoss):
     """``|input - target|``.
 
     See `numbanet.nn.functional.l1_loss`.
@@ -136,7 +135,7 @@ class L1Loss(_TargetLoss):
         self._set(size_average, reduce, reduction)
 
 
-class SmoothL1Loss(_TargetLoss):
+class SmoothL1Loss(TargetLoss):
     """Squares of small differences, absolute values of large ones.
 
     See `numbanet.nn.functional.smooth_l1_loss`.
@@ -155,7 +154,7 @@ class SmoothL1Loss(_TargetLoss):
         self._set(size_average, reduce, reduction, beta=beta)
 
 
-class HuberLoss(_TargetLoss):
+class HuberLoss(TargetLoss):
     """Squares of differences up to ``delta``, lines beyond.
 
     See `numbanet.nn.functional.huber_loss`.
@@ -172,7 +171,7 @@ class HuberLoss(_TargetLoss):
         self._set(reduction=reduction, delta=delta)
 
 
-class BCELoss(_TargetLoss):
+class BCELoss(TargetLoss):
     """Binary cross-entropy of probabilities.
 
     See `numbanet.nn.functional.binary_cross_entropy`.
@@ -191,7 +190,7 @@ class BCELoss(_TargetLoss):
         self._set(size_average, reduce, reduction, weight=weight)
 
 
-class BCEWithLogitsLoss(_TargetLoss):
+class BCEWithLogitsLoss(TargetLoss):
     """Binary cross-entropy of ``sigmoid(input)``.
 
     See `numbanet.nn.functional.binary_cross_entropy_with_logits`.
@@ -211,7 +210,7 @@ class BCEWithLogitsLoss(_TargetLoss):
         self._set(size_average, reduce, reduction, weight=weight, pos_weight=pos_weight)
 
 
-class KLDivLoss(_TargetLoss):
+class KLDivLoss(TargetLoss):
     """Kullback and Leibler's divergence; ``reduction`` may be ``"batchmean"``.
 
     See `numbanet.nn.functional.kl_div`.
@@ -230,7 +229,7 @@ class KLDivLoss(_TargetLoss):
         self._set(size_average, reduce, reduction, log_target=log_target)
 
 
-class PoissonNLLLoss(_Loss):
+class PoissonNLLLoss(Loss):
     """Negative log likelihood of counts that follow Poisson's law.
 
     See `numbanet.nn.functional.poisson_nll_loss`.
@@ -255,7 +254,7 @@ class PoissonNLLLoss(_Loss):
         return self._loss(log_input, target)
 
 
-class GaussianNLLLoss(_Loss):
+class GaussianNLLLoss(Loss):
     """Negative log likelihood of numbers that follow a normal law.
 
     See `numbanet.nn.functional.gaussian_nll_loss`.
@@ -276,195 +275,3 @@ class GaussianNLLLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         """The loss."""
         return self._loss(input, target, var)
-
-
-class SoftMarginLoss(_TargetLoss):
-    """``log(1 + exp(-target * input))`` for targets 1 and -1.
-
-    See `numbanet.nn.functional.soft_margin_loss`.
-    """
-
-    function = F.soft_margin_loss
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
-
-
-class HingeEmbeddingLoss(_TargetLoss):
-    """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1.
-
-    See `numbanet.nn.functional.hinge_embedding_loss`.
-    """
-
-    function = F.hinge_embedding_loss
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
-
-
-class CosineEmbeddingLoss(_Loss):
-    """How far the angle of two vectors is from what the target, 1 or -1, asks for.
-
-    See `numbanet.nn.functional.cosine_embedding_loss`.
-    """
-
-    function = F.cosine_embedding_loss
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(input1, input2, target)
-
-
-class MarginRankingLoss(_Loss):
-    """How far two numbers are from the order that the target, 1 or -1, asks for.
-
-    See `numbanet.nn.functional.margin_ranking_loss`.
-    """
-
-    function = F.margin_ranking_loss
-
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(input1, input2, target)
-
-
-class TripletMarginLoss(_Loss):
-    """How much nearer than ``margin`` the negative is to the anchor, beside the positive.
-
-    See `numbanet.nn.functional.triplet_margin_loss`.
-    """
-
-    function = F.triplet_margin_loss
-
-    def __init__(
-        self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin, p=p, eps=eps, swap=swap)
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(anchor, positive, negative)
-
-
-class MultiMarginLoss(_TargetLoss):
-    """Margins between the score of the right class and all others.
-
-    See `numbanet.nn.functional.multi_margin_loss`.
-    """
-
-    function = F.multi_margin_loss
-
-    def __init__(
-        self,
-        p: int = 1,
-        margin: float = 1.0,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, p=p, margin=margin, weight=weight)
-
-
-class MultiLabelMarginLoss(_TargetLoss):
-    """Margins between the scores of the right classes and all others.
-
-    See `numbanet.nn.functional.multilabel_margin_loss`.
-    """
-
-    function = F.multilabel_margin_loss
-
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
-
-
-class MultiLabelSoftMarginLoss(_TargetLoss):
-    """Binary cross-entropy of ``sigmoid(input)``, the mean over classes.
-
-    See `numbanet.nn.functional.multilabel_soft_margin_loss`.
-    """
-
-    function = F.multilabel_soft_margin_loss
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, weight=weight)
-
-
-class TripletMarginWithDistanceLoss(_Loss):
-    """`TripletMarginLoss` with any distance.
-
-    See `numbanet.nn.functional.triplet_margin_with_distance_loss`.
-    """
-
-    function = F.triplet_margin_with_distance_loss
-
-    def __init__(
-        self,
-        *,
-        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
-        margin: float = 1.0,
-        swap: bool = False,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        distance = PairwiseDistance() if distance_function is None else distance_function
-        self._set(reduction=reduction, distance_function=distance, margin=margin, swap=swap)
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(anchor, positive, negative)

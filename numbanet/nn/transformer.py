@@ -16,9 +16,9 @@ from numbanet.nn.containers import ModuleList
 from numbanet.nn.conversion import check_device
 from numbanet.nn.dropout import Dropout
 from numbanet.nn.factory import element_type
+from numbanet.nn.feature_normalization import LayerNorm
 from numbanet.nn.linear import Linear
 from numbanet.nn.module import Module
-from numbanet.nn.normalization import LayerNorm
 from numbanet.tensors.tensor import Tensor
 
 Activation = str | Callable[[Tensor], Tensor]

@@ -70,6 +70,13 @@ from numbanet.nn.functional.dropout import (
     dropout3d,
     feature_alpha_dropout,
 )
+from numbanet.nn.functional.feature_normalization import (
+    group_norm,
+    layer_norm,
+    local_response_norm,
+    normalize,
+    rms_norm,
+)
 from numbanet.nn.functional.image import (
     channel_shuffle,
     fold,
@@ -99,15 +106,7 @@ from numbanet.nn.functional.margin_loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
-from numbanet.nn.functional.normalization import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    normalize,
-    rms_norm,
-)
+from numbanet.nn.functional.normalization import batch_norm, instance_norm
 from numbanet.nn.functional.padding import pad
 from numbanet.nn.functional.pooling import (
     avg_pool1d,

@@ -10,8 +10,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from numbanet import ops
 from numbanet.errors import ArgumentError, ShapeError
 from numbanet.ir import TensorType, Value
@@ -19,7 +17,6 @@ from numbanet.nn.functional.in_place import put
 from numbanet.ops.batch_norm import BATCH_NORM, BatchNormAttrs
 from numbanet.ops.checks import require_shape
 from numbanet.tensors.dispatch import tensor_function
-from numbanet.tensors.functions.reductions import norm
 from numbanet.tensors.modes import no_grad
 
 
@@ -116,12 +113,12 @@ def put_in_place(olds: Sequence[Any], news: Sequence[Any]) -> None:
 def _norm_by(
     input: Value, mean: Value, var: Value, weight: Value | None, bias: Value | None, eps: float
 ) -> Value:
-    _require_channels("batch_norm", input, mean, var, weight, bias)
+    require_channels("batch_norm", input, mean, var, weight, bias)
     scale = ops.rsqrt(var + eps)
     if weight is not None:
         scale = scale * weight
 
-    x, order = _channels_last(input)
+    x, order = features_last(input)
     y = (x - mean) * scale
     return ops.transpose(y if bias is None else y + bias, order)
 
@@ -169,9 +166,9 @@ def _norm_by_batch_chained(
     eps: float,
 ) -> Value:
     """In a symbolic model the op itself says which variables its outputs replace."""
-    _require_channels("batch_norm", input, mean, var, weight, bias)
-    gamma, beta = _scale_and_shift(weight, bias, mean.shape, input)
-    x, order = _channels_last(input)
+    require_channels("batch_norm", input, mean, var, weight, bias)
+    gamma, beta = scale_and_shift(weight, bias, mean.shape, input)
+    x, order = features_last(input)
     y = ops.batch_norm(
         x, gamma, beta, mean, var, momentum=1 - momentum, epsilon=eps, unbiased=True
     )
@@ -182,23 +179,23 @@ def _batch_statistics(
     input: Value, weight: Value | None, bias: Value | None, eps: float
 ) -> tuple[Value, Value, Value]:
     """The result, and the mean and unbiased variance of each channel of the batch."""
-    _require_channels("batch_norm", input, weight, bias)
+    require_channels("batch_norm", input, weight, bias)
     others = (input.shape[0], *input.shape[2:])
     if None not in others and math.prod(size or 0 for size in others) == 1:
         raise ShapeError(
             "batch_norm() in training needs more than one number a channel", got=str(input.type)
         )
     channels = input.shape[1:2]
-    gamma, beta = _scale_and_shift(weight, bias, channels, input)
+    gamma, beta = scale_and_shift(weight, bias, channels, input)
     nothing = ops.full(channels, 0, input.dtype)
     attrs = BatchNormAttrs(momentum=0.0, epsilon=eps, unbiased=True)
-    x, order = _channels_last(input)
+    x, order = features_last(input)
     # Running values of nothing, moved all the way, are the batch's own.
     y, _, _, mean, var = BATCH_NORM(x, gamma, beta, nothing, nothing, attrs=attrs)
     return ops.transpose(y, order), mean, var
 
 
-def _scale_and_shift(
+def scale_and_shift(
     weight: Value | None, bias: Value | None, shape: Sequence[int | None], x: Value
 ) -> tuple[Value, Value]:
     """One and zero for what there is not: algebra drops them again."""
@@ -206,14 +203,14 @@ def _scale_and_shift(
     return gamma, ops.full(shape, 0, x.dtype) if bias is None else bias
 
 
-def _channels_last(x: Value) -> tuple[Value, tuple[int, ...]]:
+def features_last(x: Value) -> tuple[Value, tuple[int, ...]]:
     """``[N, C, ...]`` as ``[N, ..., C]``, and the permutation that takes it back."""
     last = x.rank - 1
     there, back = (0, *range(2, x.rank), 1), (0, last, *range(1, last))
     return ops.transpose(x, there), back
 
 
-def _require_channels(name: str, x: Value, *vectors: Value | None) -> None:
+def require_channels(name: str, x: Value, *vectors: Value | None) -> None:
     if x.rank < 2 or x.shape[1] is None:
         raise ShapeError(
             f"{name}() needs channels of known number", got=str(x.type), expected="[N, C, ...]"
@@ -300,13 +297,13 @@ def _instance_statistics(
     input: Value, weight: Value | None, bias: Value | None, eps: float
 ) -> tuple[Value, Value, Value]:
     """The result, and ``[N, C]`` means and unbiased variances."""
-    _require_channels("instance_norm", input, weight, bias)
+    require_channels("instance_norm", input, weight, bias)
     pixels = math.prod(TensorType(input.shape[2:], input.dtype).sizes)
     if pixels == 1:
         raise ShapeError(
             "instance_norm() needs more than one number a channel", got=str(input.type)
         )
-    x, order = _channels_last(input)
+    x, order = features_last(input)
     axes = tuple(range(1, x.rank - 1))
     mean = ops.mean(x, axes, keepdims=True)
     centred = x - mean
@@ -318,193 +315,3 @@ def _instance_statistics(
         y = y + bias
     unbiased = ops.squeeze(var, axes) * (pixels / (pixels - 1))
     return ops.transpose(y, order), ops.squeeze(mean, axes), unbiased
-
-
-@tensor_function
-def layer_norm(
-    input: Value,
-    normalized_shape: Sequence[int],
-    weight: Value | None = None,
-    bias: Value | None = None,
-    eps: float = 1e-5,
-) -> Value:
-    """Normalisation of each sample over its last axes (Ba, Kiros and Hinton, 2016).
-
-    Parameters
-    ----------
-    input : Tensor
-        ``[..., *normalized_shape]``.
-    normalized_shape : sequence of int
-    weight, bias : Tensor, optional
-        Scale and shift ``[*normalized_shape]``.
-    eps : float
-        Added to the variance.
-
-    Returns
-    -------
-    Tensor
-        Of the input's type.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If the operands do not meet.
-    """
-    shape = _require_ending("layer_norm", input, normalized_shape, weight, bias)
-    size = math.prod(shape)
-    gamma, beta = _scale_and_shift(weight, bias, shape, input)
-    rows = ops.reshape(input, (*input.shape[: input.rank - len(shape)], size))
-    y = ops.layer_norm(
-        rows, ops.reshape(gamma, (size,)), ops.reshape(beta, (size,)), epsilon=eps
-    )
-    return ops.reshape(y, input.shape)
-
-
-@tensor_function
-def rms_norm(
-    input: Value,
-    normalized_shape: Sequence[int],
-    weight: Value | None = None,
-    eps: float | None = None,
-) -> Value:
-    """Division of each sample by its root mean square over its last axes (Zhang and Sennrich,
-    2019).
-
-    Parameters
-    ----------
-    input : Tensor
-        ``[..., *normalized_shape]``.
-    normalized_shape : sequence of int
-    weight : Tensor, optional
-        Scale ``[*normalized_shape]``.
-    eps : float, optional
-        Added to the mean square; by default the dtype's epsilon.
-
-    Returns
-    -------
-    Tensor
-        Of the input's type.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If the operands do not meet.
-    """
-    shape = _require_ending("rms_norm", input, normalized_shape, weight)
-    epsilon = float(np.finfo(input.dtype.numpy).eps) if eps is None else eps
-    axes = tuple(range(-len(shape), 0))
-    y = input * ops.rsqrt(ops.mean(ops.square(input), axes, keepdims=True) + epsilon)
-    return y if weight is None else y * weight
-
-
-def _require_ending(
-    name: str, x: Value, normalized_shape: Sequence[int], *weights: Value | None
-) -> tuple[int, ...]:
-    """The shape that ``x`` must end with, and the weights must have."""
-    shape = tuple(normalized_shape)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ShapeError(
-            f"{name}() normalises over the last axes",
-            got=str(x.type),
-            expected=f"a shape that ends with {shape}" if shape else "at least one axis",
-        )
-    for weight in weights:
-        if weight is not None:
-            require_shape(name, "a weight", weight.type, shape)
-    return shape
-
-
-@tensor_function
-def group_norm(
-    input: Value,
-    num_groups: int,
-    weight: Value | None = None,
-    bias: Value | None = None,
-    eps: float = 1e-5,
-) -> Value:
-    """Normalisation of each sample over groups of channels and all pixels (Wu and He, 2018).
-
-    Parameters
-    ----------
-    input : Tensor
-        ``[N, C, ...]``.
-    num_groups : int
-        Divides C.
-    weight, bias : Tensor, optional
-        Scale and shift ``[C]``.
-    eps : float
-        Added to the variance.
-
-    Returns
-    -------
-    Tensor
-        Of the input's type.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        If the operands do not meet.
-    ArgumentError
-        If ``num_groups`` does not divide C.
-    """
-    _require_channels("group_norm", input, weight, bias)
-    x, order = _channels_last(input)
-    gamma, beta = _scale_and_shift(weight, bias, input.shape[1:2], input)
-    return ops.transpose(ops.group_norm(x, gamma, beta, num_groups, epsilon=eps), order)
-
-
-@tensor_function
-def local_response_norm(
-    input: Value, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Value:
-    """Division of each number by a power of the mean square of its neighbours across channels.
-
-    (Krizhevsky, Sutskever and Hinton, 2012.)
-
-    Parameters
-    ----------
-    input : Tensor
-        ``[N, C, ...]``.
-    size : int
-        Number of neighbouring channels, itself included: ``size // 2`` of them before it.
-    alpha, beta, k : float
-        The divisor is ``(k + alpha * mean square) ** beta``.
-    """
-    if input.rank < 3:
-        raise ShapeError("local_response_norm() needs pixels", got=str(input.type))
-    _require_channels("local_response_norm", input)
-    x, order = _channels_last(input)
-    before = size // 2
-    edges = [(0, 0)] * (x.rank - 1) + [(before, size - 1 - before)]
-    squares = ops.pad(ops.square(x), edges)
-    channels = input.shape[1] or 0
-    total = squares[..., :channels]
-    for shift in range(1, size):
-        total = total + squares[..., shift : shift + channels]
-    return ops.transpose(x / (total * (alpha / size) + k) ** beta, order)
-
-
-@tensor_function
-def normalize(
-    input: Value,
-    p: float = 2.0,
-    dim: int | Sequence[int] = 1,
-    eps: float = 1e-12,
-    out: None = None,
-) -> Value:
-    """Vectors along ``dim`` divided by their p-norm, or by ``eps`` where that is larger.
-
-    Parameters
-    ----------
-    input : Tensor
-    p : float
-    dim : int or sequence of int
-    eps : float
-    out : None
-        Not supported.
-    """
-    if out is not None:
-        raise NotImplementedError("out of normalize()")
-    length = norm(input, p, dim, keepdim=True)
-    # At the bound the slope is that of the norm.
-    return input / ops.where(length >= eps, length, eps)
