@@ -3,7 +3,7 @@
 ``rows`` is a chain of ops on the rows of matrices, each row on its own: what follows a product
 of few columns, for example activation, another product, softmax, a loss, and their gradients.
 ``pooled`` is pooling, or its gradient, with the elementwise ops before and after it.
-``measured`` is a convolution and the moments of its result, over the batch.
+``measured`` is a convolution, or its data gradient, and what is summed up of the result.
 """
 
 from __future__ import annotations

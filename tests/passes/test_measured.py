@@ -5,11 +5,13 @@ import numpy as np
 from numbanet import ops
 from numbanet.ir import DType, Graph
 from numbanet.ir.verify import verify
-from numbanet.ops.batch_norm import BATCH_MOMENTS, BatchNormAttrs
+from numbanet.ops.batch_norm import BATCH_MOMENTS, BATCH_NORM_SUMS, BatchNormAttrs
 from numbanet.ops.composite import MEASURED
+from numbanet.ops.convolution import CONV2D_TRANSPOSE, Conv2dTransposeAttrs
 from numbanet.passes.measured import measured
 from numbanet.testing import run
 
+NAMES = ("x", "w", "mean", "var")
 X = ops.input_value("x", (2, 4, 4, 3), DType.FLOAT32)
 W = ops.input_value("w", (5, 3, 3, 3), DType.FLOAT32)
 RUNNING = [ops.input_value(name, (5,), DType.FLOAT32) for name in ("mean", "var")]
@@ -25,7 +27,7 @@ def measures(*outputs) -> int:
     rng = np.random.default_rng(0)
     feeds = {
         name: rng.random(value.type.sizes, np.float32)
-        for name, value in zip(("x", "w", "mean", "var"), graph.inputs, strict=True)
+        for name, value in zip(NAMES, graph.inputs, strict=True)
     }
     result = measured(graph)
     verify(result)
@@ -63,3 +65,14 @@ def test_running_values_that_depend_on_the_convolution_are_waited_for():
 def test_two_convolutions_are_measured_each():
     y, z = ops.conv2d(X, W), ops.conv2d(X, W * 2)
     assert measures(y + z, *moments(y), *moments(z)) == 2
+
+
+def test_a_data_gradient_is_measured_where_scale_and_shift_get_theirs():
+    y = ops.conv2d(X, W)
+    attrs = Conv2dTransposeAttrs(size=(4, 4))
+    g = CONV2D_TRANSPOSE(y, W, attrs=attrs)
+    vectors = (X[0, 0, 0], X[0, 0, 1])
+    assert measures(*vectors, g, *BATCH_NORM_SUMS(X, *vectors, g)) == 1
+    assert measures(*vectors, *BATCH_NORM_SUMS(X, *vectors, g)) == 0
+    assert measures(*vectors, y, g, *BATCH_NORM_SUMS(g, *vectors, X)) == 0
+    assert measures(*vectors, g, *BATCH_NORM_SUMS(X, vectors[0], g[0, 0, 0], g)) == 0

@@ -74,10 +74,6 @@ class _Shape:
         return cls(rows, columns, width, threads // width, parts, chunk)
 
     @property
-    def merged(self) -> _Shape:
-        return self.merging(self.rows, self.columns, self.parts, self.chunk)
-
-    @property
     def threads(self) -> int:
         return self.width * self.depth
 
@@ -144,12 +140,18 @@ def _numbers(attrs: BatchNormAttrs, rows: int) -> tuple[float, ...]:
 
 @lowering("batch_norm_sums")
 def lower_batch_norm_sums(node: Node) -> tuple[Call, ...]:
-    x, dgamma, dbeta = node.inputs[0], *node.outputs
+    return sums_calls(node, (*node.inputs, *node.outputs))
+
+
+def sums_calls(node: Node, values: Sequence[Value | Scratch]) -> tuple[Call, ...]:
+    """The calls of ``node``, a `BATCH_NORM_SUMS`, where ``values`` are the memory of what it
+    takes and gives."""
+    x = node.inputs[0]
     check_sizes(x)
     shape, real = _Shape.of(x), str(x.dtype)
-    written: tuple[Argument, ...] = (dgamma, dbeta)
+    inputs, written = values[:4], values[4:]
     is_whole = shape.parts == 1
-    partials = written if is_whole else shape.scratch(dgamma)
+    partials = written if is_whole else shape.scratch(node.outputs[0])
     store = [
         "place = int32(part * columns + column)",
         "dgammas[place] = dgamma * rstd[column]",
@@ -157,18 +159,27 @@ def lower_batch_norm_sums(node: Node) -> tuple[Call, ...]:
     ]
     sweep = [*_sweep_sums(shape, real), *_leave(store)]
     text = _kernel("x, mean, rstd, g, dgammas, dbetas, rows, columns, chunk", sweep)
-    first = _call(node.op.name, text, shape, node, (*node.inputs, *partials), first_written=4)
+    first = _call(node.op.name, text, shape, node, (*inputs, *partials), first_written=4)
     if is_whole:
         return (first,)
-    merged = shape.merged
-    leave = _leave(["y[column] = dgamma", "z[column] = dbeta"])
-    lines = [*_merge_sums(merged, real), *leave]
-    again = _kernel("dgammas, dbetas, y, z, rows, columns, chunk, parts", lines)
+    return first, merge_sums(node, partials, written, shape.parts, shape.chunk)
+
+
+def merge_sums(
+    node: Node,
+    partials: Sequence[Value | Scratch],
+    written: Sequence[Value | Scratch],
+    parts: int,
+    chunk: int,
+) -> Call:
+    """Add up the sums of ``parts`` parts of ``chunk`` rows."""
+    rows, columns = row_shape(node.inputs[0])
+    shape = _Shape.merging(rows, columns, parts, chunk)
+    lines = [*_merge_sums(shape, str(node.inputs[0].dtype))]
+    lines += _leave(["y[column] = dgamma", "z[column] = dbeta"])
+    text = _kernel("dgammas, dbetas, y, z, rows, columns, chunk, parts", lines)
     arguments = (*partials, *written)
-    return (
-        first,
-        _call("add_up", again, merged, node, arguments, first_written=2, is_merge=True),
-    )
+    return _call("add_up", text, shape, node, arguments, first_written=2, is_merge=True)
 
 
 def _call(

@@ -24,7 +24,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import Any
 
 from numbanet.ir import Node, Value
 from numbanet.ir.op import attrs_of
@@ -35,7 +35,7 @@ from numbanet.kernels.cuda.matmul import epilogue_of, load_width
 from numbanet.kernels.cuda.partial import Work, product_calls
 from numbanet.kernels.cuda.product import Epilogue, Matrix, Operand, Product
 from numbanet.kernels.cuda.registry import lowering
-from numbanet.kernels.cuda.tiling import Plan, choose
+from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.cuda.tiling import divide as cut
 from numbanet.kernels.kernel import Call
 from numbanet.ops.convolution import (
@@ -178,74 +178,81 @@ def images(
 
 @lowering("conv2d")
 def lower_conv2d(node: Node) -> tuple[Call, ...]:
-    convolution = Convolution(node, node.output)
-    plan = choose(*convolution.sizes, node.output.dtype)
-    return product_calls("conv2d", *convolution.parts(plan))
+    return conv2d_calls(node, node.output)
 
 
-@dataclass(frozen=True, eq=False)
-class Convolution:
-    """A `conv2d` as a product, whose result is ``out``: of its type, if not itself."""
+def conv2d_calls(node: Node, out: Value) -> tuple[Call, ...]:
+    """The calls of a `conv2d` whose result is ``out``: of its type, if not itself."""
+    product, work = conv2d_product(node, out)
+    plan = choose(*work.shape, out.dtype)
+    return product_calls("conv2d", product, work, plan, epilogue_in(node, out))
 
-    node: Node
-    out: Value
 
-    @cached_property
-    def _geometry(self) -> Geometry:
-        x, w = self.node.inputs[:2]
-        return Geometry.of(attrs_of(self.node, Conv2dAttrs), x, w, self.out)
-
-    @property
-    def sizes(self) -> tuple[int, int, int, int]:
-        """Rows, columns and terms of the product, and how many there are."""
-        g = self._geometry
-        rows = self.out.type.size // max(g.all_outputs, 1)
-        return rows, g.outputs, g.window, g.groups
-
-    def parts(self, plan: Plan) -> tuple[Product, Work, Plan, Epilogue]:
-        x, w, *extras = self.node.inputs
-        g = self._geometry
-        product = Product(
-            a=images("a", x, g.rows, g.columns, g.channels, follows_k=True),
-            b=Matrix("b", str(g.window), "1", width=load_width(w, g.window)),
-            rows="rows",
-            columns=str(g.outputs),
-            terms=str(g.window),
-            sizes=("rows",),
-            bases=bases(g.channels, g.outputs * g.window),
-            position=f"row * {g.all_outputs} + batch * {g.outputs} + col",
-            column=f"int32(batch * {g.outputs} + col)",
-        )
-        rows, columns, terms, count = self.sizes
-        work = Work(x, w, self.out, tuple(extras), (rows,), rows, columns, terms, count)
-        expression = attrs_of(self.node, Conv2dAttrs).epilogue
-        return product, work, plan, epilogue_of(expression, self.out, tuple(extras))
+def conv2d_product(node: Node, out: Value) -> tuple[Product, Work]:
+    x, w, *extras = node.inputs
+    g = Geometry.of(attrs_of(node, Conv2dAttrs), x, w, out)
+    product = Product(
+        a=images("a", x, g.rows, g.columns, g.channels, follows_k=True),
+        b=Matrix("b", str(g.window), "1", width=load_width(w, g.window)),
+        rows="rows",
+        columns=str(g.outputs),
+        terms=str(g.window),
+        sizes=("rows",),
+        bases=bases(g.channels, g.outputs * g.window),
+        position=f"row * {g.all_outputs} + batch * {g.outputs} + col",
+        column=f"int32(batch * {g.outputs} + col)",
+    )
+    rows = out.type.size // max(g.all_outputs, 1)
+    work = Work(
+        a=x,
+        b=w,
+        out=out,
+        extras=tuple(extras),
+        sizes=(rows,),
+        rows=rows,
+        columns=g.outputs,
+        terms=g.window,
+        count=g.groups,
+    )
+    return product, work
 
 
 @lowering("conv2d_transpose")
 def lower_conv2d_transpose(node: Node) -> tuple[Call, ...]:
+    return transpose_calls(node, node.output)
+
+
+def transpose_calls(node: Node, out: Value) -> tuple[Call, ...]:
     """A product for each part, all of them in one launch, the longest first. Only a lone one
     is split: the others' sums lie scattered."""
-    attrs = attrs_of(node, Conv2dTransposeAttrs)
-    y, w, *extras = node.inputs
-    g = Geometry.of(attrs, node.output, w, y)
-    parts = list(itertools.product(turn(g.rows), turn(g.columns)))
-    epilogue = epilogue_of(attrs.epilogue, node.output, tuple(extras))
-    works = [_part_work(node, g, *part) for part in parts]
-    longest = max(works, key=lambda work: work.flops)
-    plan = choose(longest.rows, longest.columns, longest.terms, longest.count, y.dtype)
+    parts = transpose_products(node, out)
+    longest = max((work for _, work in parts), key=lambda work: work.flops)
+    plan = choose(*longest.shape, out.dtype)
     calls: list[Call] = []
-    for part, work in zip(parts, works, strict=True):
+    for product, work in parts:
         if len(parts) > 1:
             plan = cut(plan.tiling, 1, work.terms)
-        product = _part(g, y, w, *part)
-        calls += product_calls("conv2d_transpose", product, work, plan, epilogue)
+        calls += product_calls("conv2d_transpose", product, work, plan, epilogue_in(node, out))
     if len(parts) > 1 and calls:
         call = together(sorted(calls, key=lambda call: -call.flops))
         calls = [replace(call, nbytes=math.ceil(call.nbytes / len(parts)))]
     # What falls outside of images is computed all the same, but need not be.
     needed = node.op.flops(node)
     return tuple(replace(call, flops=min(call.flops, needed)) for call in calls)
+
+
+def epilogue_in(node: Node, out: Value) -> Epilogue:
+    """The epilogue of a convolution or its data gradient whose result is ``out``."""
+    attrs: Any = node.attrs
+    return epilogue_of(attrs.epilogue, out, tuple(node.inputs[2:]))
+
+
+def transpose_products(node: Node, out: Value) -> list[tuple[Product, Work]]:
+    """The products that a data gradient falls into: one if it has no stride."""
+    y, w = node.inputs[:2]
+    g = Geometry.of(attrs_of(node, Conv2dTransposeAttrs), out, w, y)
+    parts = itertools.product(turn(g.rows), turn(g.columns))
+    return [(_part(g, y, w, *part), _part_work(node, out, g, *part)) for part in parts]
 
 
 def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Product:
@@ -264,13 +271,13 @@ def _part(g: Geometry, y: Value, w: Value, rows: Turned, columns: Turned) -> Pro
     )
 
 
-def _part_work(node: Node, g: Geometry, rows: Turned, columns: Turned) -> Work:
+def _part_work(node: Node, out: Value, g: Geometry, rows: Turned, columns: Turned) -> Work:
     y, w, *extras = node.inputs
     pixels = y.type.sizes[0] * rows.axis.windows * columns.axis.windows
     return Work(
         a=y,
         b=w,
-        out=node.output,
+        out=out,
         extras=tuple(extras),
         sizes=(pixels,),
         rows=pixels,

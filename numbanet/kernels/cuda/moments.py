@@ -13,6 +13,8 @@ Of each channel there are ``depth`` lanes in a block, ``width`` threads apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 IN_FLIGHT = 8
 """Rows that a thread loads before it computes: so memory is busy all the time."""
@@ -114,3 +116,88 @@ def merge(real: str, width: int, depth: int) -> Iterator[str]:
     each = [f"away = {mean} - centre", f"square = square + part_square + {share} * away * away"]
     yield from loop("i", "stop", depth, loads, each)
     yield from sum_lanes("square", width, depth)
+
+
+class Measure(Protocol):
+    """What a product's tiles find out of the numbers that they store: statements, for threads
+    each of which stores numbers of one column.
+
+    Attributes
+    ----------
+    channels : int
+        Of the result.
+    reads : tuple of str
+        Names of pointers that the statements read.
+    results : tuple of (str, str)
+        Names of pointers that are written, and the source of a ``channel``'s number.
+    """
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+
+    @property
+    def results(self) -> tuple[tuple[str, str], ...]: ...
+
+    def begin(self, real: str, inside: str, channel: str) -> Iterator[str]:
+        """Before the first number; the ``channel`` is one of the result if ``inside``."""
+        ...
+
+    def take(self, number: str, position: str) -> Iterator[str]:
+        """The number that is stored at ``position``."""
+        ...
+
+    def settle(self, real: str, width: int, depth: int, rows: str) -> Iterator[str]:
+        """Put together what the lanes of a column have of a tile of ``rows`` rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and squares of each tile."""
+
+    channels: int
+    reads = ()
+    results = (("means", "centre"), ("squares", "square"))
+
+    def begin(self, real: str, inside: str, channel: str) -> Iterator[str]:
+        yield from begin(real)
+        yield "count = int32(0)"
+
+    def take(self, number: str, position: str) -> Iterator[str]:
+        yield f"shift = {number} if count == 0 else shift"
+        yield from take(number)
+        yield "count = int32(count + 1)"
+
+    def settle(self, real: str, width: int, depth: int, rows: str) -> Iterator[str]:
+        yield "if lane == 0:"
+        yield "    shared[thread] = shift"
+        yield "cuda.syncthreads()"
+        yield f"base = shared[uint32(thread % {width})]"
+        yield "cuda.syncthreads()"
+        yield from settle(real, width, depth, rows)
+
+
+@dataclass(frozen=True)
+class GradientSums:
+    """Of a gradient ``g`` the sums of ``g * (x - mean) * rstd`` and ``g`` of each tile."""
+
+    channels: int
+    reads = ("of_x", "of_mean", "of_rstd")
+    results = (("dgammas", "dgamma * of_rstd[channel]"), ("dbetas", "dbeta"))
+
+    def begin(self, real: str, inside: str, channel: str) -> Iterator[str]:
+        for name in ("centre", "dgamma", "dbeta"):
+            yield f"{name} = {real}(0)"
+        yield f"if {inside}:"
+        yield f"    centre = of_mean[{channel}]"
+
+    def take(self, number: str, position: str) -> Iterator[str]:
+        yield f"dgamma = dgamma + {number} * (of_x[{position}] - centre)"
+        yield f"dbeta = dbeta + {number}"
+
+    def settle(self, real: str, width: int, depth: int, rows: str) -> Iterator[str]:
+        yield from sum_lanes("dgamma", width, depth)
+        yield from sum_lanes("dbeta", width, depth)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from numbanet.ir import DType, Value
 from numbanet.kernels.cuda.generated import make_generated
+from numbanet.kernels.cuda.moments import Measure
 from numbanet.kernels.cuda.product import Epilogue, Product, write_product
 from numbanet.kernels.cuda.registers import QUAD
 from numbanet.kernels.cuda.sizes import check_sizes
@@ -40,6 +42,11 @@ class Work:
     columns: int
     terms: int
     count: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Rows, columns and terms, and how many products."""
+        return self.rows, self.columns, self.terms, self.count
 
     @property
     def flops(self) -> int:
@@ -78,8 +85,7 @@ def product_calls(
 def product_slices(name: str, product: Product, work: Work) -> Slices:
     """The product without its epilogue, for whoever adds up slices of it."""
     check_sizes(work.a, work.b, work.out)
-    sizes = (work.rows, work.columns, work.terms, work.count)
-    plan = choose(*sizes, work.a.dtype, is_added_by_reader=True)
+    plan = choose(*work.shape, work.a.dtype, is_added_by_reader=True)
     memory = _scratch(work, plan)
     call = _product_call(name, product, work, plan, Epilogue(), memory)
     return in_slices(call, memory, work.out)
@@ -133,17 +139,22 @@ def add_up(
 
 
 def measured_call(
-    name: str, product: Product, work: Work, plan: Plan, epilogue: Epilogue
-) -> tuple[Call, tuple[Scratch, Scratch]]:
-    """The call that computes ``work.out`` whole, and where it leaves the means and squares of
-    its channels (`moments`), for parts of as many rows as a tile has."""
-    check_sizes(work.a, work.b, work.out, *work.extras)
-    channels = work.out.type.sizes[-1]
-    nbytes = math.ceil(work.rows / plan.tiling.rows) * channels * work.out.dtype.itemsize
-    moments = (Scratch(nbytes), Scratch(nbytes))
-    epilogue = replace(epilogue, measured=channels)
-    call = _product_call(name, product, work, plan, epilogue, work.out, moments)
-    return call, moments
+    name: str,
+    product: Product,
+    work: Work,
+    plan: Plan,
+    epilogue: Epilogue,
+    measure: Measure,
+    reads: tuple[Value, ...] = (),
+) -> tuple[Call, list[Scratch]]:
+    """The call that computes ``work.out`` whole, and where it leaves what ``measure`` finds of
+    parts of as many rows as a tile has."""
+    check_sizes(work.a, work.b, work.out, *work.extras, *reads)
+    parts = math.ceil(work.rows / plan.tiling.rows)
+    nbytes = parts * measure.channels * work.out.dtype.itemsize
+    found = [Scratch(nbytes) for _ in measure.results]
+    epilogue = replace(epilogue, measure=measure)
+    return _product_call(name, product, work, plan, epilogue, work.out, reads, found), found
 
 
 def in_place(
@@ -168,13 +179,14 @@ def _product_call(
     plan: Plan,
     epilogue: Epilogue,
     out: Value | Scratch,
-    moments: tuple[Scratch, ...] = (),
+    reads: Sequence[Value] = (),
+    found: Sequence[Scratch] = (),
 ) -> Call:
     tiling = plan.tiling
     real = str(work.a.dtype)
     extras = work.extras if isinstance(out, Value) else ()
     to = _pointer(out) if isinstance(out, Value) else f"{real}*"
-    further = [*map(_pointer, extras), *[f"{real}*"] * len(moments)]
+    further = [*map(_pointer, (*extras, *reads)), *[f"{real}*"] * len(found)]
     pointers = (f"{real}*", f"{real}*", to, *further)
     size = work.out.type.size if isinstance(out, Value) else apart(out, work.a.dtype)
     numbers = (*work.sizes, plan.splits, plan.chunk, size)
@@ -185,14 +197,17 @@ def _product_call(
         signature=(*pointers, *("int32" for _ in numbers)),
         threads=tiling.threads,
     )
+    first = 3 + len(extras) + len(reads)
     down = math.ceil(work.rows / tiling.rows)
     across = math.ceil(work.columns / tiling.columns)
     return Call(
         kernel=kernel,
-        arguments=(work.a, work.b, out, *extras, *moments, *numbers),
+        arguments=(work.a, work.b, out, *extras, *reads, *found, *numbers),
         tiles=down * across * plan.splits * work.count,
-        writes=(2, *(3 + len(extras) + i for i in range(len(moments)))),
+        writes=(2, *range(first, first + len(found))),
         in_place=in_place(extras, 3, work.out, 2),
-        nbytes=work.nbytes + sum(scratch.nbytes for scratch in moments),
+        nbytes=work.nbytes
+        + sum(value.type.nbytes for value in reads)
+        + sum(scratch.nbytes for scratch in found),
         flops=work.flops,
     )

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from numbanet.kernels.cuda.moments import begin, settle, take
+from numbanet.kernels.cuda.moments import Measure
 from numbanet.kernels.cuda.registers import QUAD, Tile, accumulate_for, fill_for, share_for
 from numbanet.kernels.cuda.tiling import Tiling
 from numbanet.kernels.source import render
@@ -127,13 +127,13 @@ class Epilogue:
     kinds : tuple of str
         Of each extra input whether it is a ``"number"``, a ``"vector"`` along the last axis,
         or ``"full"``: of the output's shape.
-    measured : int
-        Channels of the output, if each tile is also to leave their moments: see `moments`.
+    measure : Measure, optional
+        What each tile is also to leave of the numbers that it stores.
     """
 
     expression: Expression | None = None
     kinds: tuple[str, ...] = ()
-    measured: int = 0
+    measure: Measure | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -173,8 +173,8 @@ class ProductSource:
 def write_product(
     product: Product, tiling: Tiling, real: str, epilogue: Epilogue
 ) -> ProductSource:
-    """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``; a measured
-    product takes ``means`` and ``squares`` after the extra inputs.
+    """Source of ``kernel(a, b, out, *extras, *sizes, splits, chunk, out_size)``; a
+    measured product takes what its measure reads and writes after the extra inputs.
 
     ``splits`` blocks share a tile's sums, ``chunk`` terms each (a multiple of the depth);
     split ``s`` writes at ``s * out_size``, for another kernel to add up.
@@ -297,13 +297,16 @@ class _Writer:
         self.b = _Side(product.b, tiling.columns, "first_col", product.columns, at, tiling)
         self.stage = at + tiling.depth * self.b.stride
         self.tile = Tile(tiling, self.a.stride, self.b.stride)
-        if epilogue.measured and tiling.threads % tiling.columns:
+        if epilogue.measure and tiling.threads % tiling.columns:
             raise ValueError(f"no thread of {tiling} keeps to one column")
 
     def lines(self) -> Iterator[str]:
         sizes = [*self.product.sizes, "splits", "chunk", "out_size"]
-        moments = ["means", "squares"] if self.epilogue.measured else []
-        arguments = ["a", "b", "out", *self.epilogue.names, *moments, *sizes]
+        measure = self.epilogue.measure
+        further = list(self.epilogue.names)
+        if measure:
+            further += [*measure.reads, *(name for name, _ in measure.results)]
+        arguments = ["a", "b", "out", *further, *sizes]
         yield f"def kernel({', '.join(arguments)}):"
         for part in (self._start(), self._sum(), self._finish(), self._measure()):
             yield from _indent(part)
@@ -395,9 +398,10 @@ class _Writer:
         """The sums, a few rows of every thread at a time, by way of shared memory."""
         rows, columns = self.tiling.thread_rows, self.tiling.columns
         quad = min(QUAD, self.tiling.thread_columns)
-        if self.epilogue.measured:
-            yield from begin(self.real)
-            yield "count = int32(0)"
+        if self.epilogue.measure:
+            yield f"col = int32(first_col + thread % {columns})"
+            inside = f"col < {self.product.columns}"
+            yield from self.epilogue.measure.begin(self.real, inside, self.product.column)
         for first in range(0, rows, self.shared_rows):
             if first:
                 yield "cuda.syncthreads()"
@@ -434,31 +438,26 @@ class _Writer:
         statements, result = self.epilogue.write("element", "position", self.product.column)
         yield from statements
         yield f"out[int32(split * out_size + position)] = {result}"
-        if self.epilogue.measured:
-            yield f"shift = {result} if count == 0 else shift"
-            yield from take(result)
-            yield "count = int32(count + 1)"
+        if self.epilogue.measure:
+            yield from self.epilogue.measure.take(result, "position")
 
     def _measure(self) -> Iterator[str]:
         """What each thread stored was of one column: put together the threads of a column."""
-        if not self.epilogue.measured:
+        measure = self.epilogue.measure
+        if measure is None:
             return
         rows, columns = self.tiling.rows, self.tiling.columns
         yield "cuda.syncthreads()"
         yield f"lane = int32(thread // {columns})"
-        yield "if lane == 0:"
-        yield "    shared[thread] = shift"
-        yield "cuda.syncthreads()"
-        yield f"base = shared[uint32(thread % {columns})]"
-        yield "cuda.syncthreads()"
         stored = f"int32(min(int32({rows}), int32({self.product.rows} - first_row)))"
-        yield from settle(self.real, columns, self.tiling.threads // columns, stored)
+        depth = self.tiling.threads // columns
+        yield from measure.settle(self.real, columns, depth, stored)
         yield "col = int32(first_col + thread)"
         yield f"if lane == 0 and col < {self.product.columns}:"
-        part = f"first_row // {rows} * {self.epilogue.measured}"
-        yield f"    place = int32({part} + {self.product.column})"
-        yield "    means[place] = centre"
-        yield "    squares[place] = square"
+        yield f"    channel = int32({self.product.column})"
+        yield f"    place = int32(first_row // {rows} * {measure.channels} + channel)"
+        for name, number in measure.results:
+            yield f"    {name}[place] = {number}"
 
 
 def _indent(lines: Iterator[str] | list[str], spaces: int = 4) -> Iterator[str]:

@@ -1,16 +1,21 @@
-"""Convolutions that leave the moments of their results: against NumPy in float64."""
+"""Convolutions and data gradients that measure their results: against NumPy in float64."""
 
 import numpy as np
 import pytest
 
 from numbanet import ops
 from numbanet.ir import DType, Graph
-from numbanet.kernels.cuda import LOWERINGS, batch_norm, measured
+from numbanet.kernels.cuda import LOWERINGS, batch_norm, convolution, measured
 from numbanet.kernels.cuda.tiling import divide, tilings
 from numbanet.kernels.kernel import Scratch
-from numbanet.ops.batch_norm import BATCH_MOMENTS, BatchNormAttrs
+from numbanet.ops.batch_norm import BATCH_MOMENTS, BATCH_NORM_SUMS, BatchNormAttrs
 from numbanet.ops.composite import MEASURED
-from numbanet.ops.convolution import CONV2D, Conv2dAttrs
+from numbanet.ops.convolution import (
+    CONV2D,
+    CONV2D_TRANSPOSE,
+    Conv2dAttrs,
+    Conv2dTransposeAttrs,
+)
 from numbanet.passes.measured import measured as measure
 from tests.kernels.cuda.lowered import calls_of, check_node, normal, run_calls
 from tests.kernels.cuda.test_matmul import relu_of_sums
@@ -44,6 +49,22 @@ def node_of(x, w, attrs, extras=(), dtype=DType.FLOAT32, moments=ATTRS):
     return node
 
 
+def gradient_of(x, w, attrs: Conv2dAttrs, extras=(), dtype=DType.FLOAT32):
+    """A measured data gradient of a convolution of images and weights of these shapes."""
+    plain = Conv2dAttrs(*attrs.geometry)
+    y = CONV2D(ops.input_value("x", x), ops.input_value("w", w), attrs=plain).type.sizes
+    shapes = {"y": y, "w": w, **{f"e{i}": extra for i, extra in enumerate(extras)}}
+    values = [ops.input_value(name, shape, dtype) for name, shape in shapes.items()]
+    size = Conv2dTransposeAttrs(*attrs.geometry, (x[1], x[2]), attrs.epilogue)
+    g = CONV2D_TRANSPOSE(*values, attrs=size)
+    of = [ops.input_value("of", x, dtype)]
+    of += [ops.input_value(name, (x[3],), dtype) for name in ("mean", "rstd")]
+    dgamma, dbeta = BATCH_NORM_SUMS(*of, g)
+    graph = measure(Graph((*values, *of), {"g": g, "dgamma": dgamma, "dbeta": dbeta}))
+    (node,) = (node for node in graph.nodes if node.op is MEASURED)
+    return node
+
+
 def arrays_of(node):
     types = [value.type for value in node.inputs]
     arrays = [normal(*t.sizes, dtype=t.dtype.numpy, seed=i) for i, t in enumerate(types)]
@@ -66,28 +87,49 @@ def test_agrees_with_its_reference(name):
 
 
 @pytest.mark.simulator
-def test_measures_what_the_epilogue_makes():
+@pytest.mark.parametrize("name", CASES)
+def test_data_gradients_agree_with_their_reference(name):
+    node = gradient_of(*CASES[name])
+    names = [call.kernel.name for call in calls_of(node)]
+    if name == "strides":
+        assert names[0].startswith("conv2d_transpose_8x8")
+    else:
+        assert names == ["conv2d_transpose_measured_8x8", "add_up"]
+    check_node(MEASURED, node.attrs, arrays_of(node), tolerance=1e-4)
+
+
+@pytest.mark.simulator
+@pytest.mark.parametrize("build", [node_of, gradient_of])
+def test_measures_what_the_epilogue_makes(build):
     x, w = (2, 4, 5, 3), (6, 2, 2, 3)
     attrs = Conv2dAttrs(epilogue=relu_of_sums(3))
-    check(node_of(x, w, attrs, extras=((), (6,), (2, 3, 4, 6))))
+    whole = (2, 3, 4, 6) if build is node_of else x
+    node = build(x, w, attrs, extras=((), whole[-1:], whole))
+    check_node(MEASURED, node.attrs, arrays_of(node), tolerance=1e-4)
 
 
 @pytest.mark.simulator
 def test_computes_in_float64():
-    node = node_of(*CASES["strides"], dtype=DType.FLOAT64)
-    check_node(MEASURED, node.attrs, arrays_of(node))
+    for build in (node_of, gradient_of):
+        node = build(*CASES["groups"], dtype=DType.FLOAT64)
+        check_node(MEASURED, node.attrs, arrays_of(node))
 
 
 @pytest.mark.simulator
 def test_measures_afterwards_where_the_sums_are_split(monkeypatch):
-    def split(rows, columns, terms, count, dtype, *, is_measured):
+    def split(rows, columns, terms, count, dtype, **_):
         return divide(tilings(dtype)[0], 2, terms)
 
-    monkeypatch.setattr(measured, "choose", split)
+    for module in (measured, convolution):
+        monkeypatch.setattr(module, "choose", split)
     node = node_of(*CASES["several tiles, the last not full"])
     names = [call.kernel.name for call in calls_of(node)]
     assert names[:3] == ["conv2d_8x8", "sum_partials", "moments"]
     check(node)
+    node = gradient_of(*CASES["several tiles, the last not full"])
+    names = [call.kernel.name for call in calls_of(node)]
+    assert names[:3] == ["conv2d_transpose_8x8", "sum_partials", "batch_norm_sums"]
+    check_node(MEASURED, node.attrs, arrays_of(node), tolerance=1e-4)
 
 
 @pytest.mark.simulator
@@ -114,9 +156,9 @@ def test_two_runs_are_the_same_bits():
         np.testing.assert_array_equal(one, other)
 
 
-def lowered(size, channels, outputs, stride=1, dtype=DType.FLOAT32):
-    attrs = Conv2dAttrs((stride, stride), SAME)
-    node = node_of((128, size, size, channels), (outputs, 3, 3, channels), attrs, dtype=dtype)
+def lowered(size, channels, outputs, dtype=DType.FLOAT32, build=node_of):
+    attrs = Conv2dAttrs(padding=SAME)
+    node = build((128, size, size, channels), (outputs, 3, 3, channels), attrs, dtype=dtype)
     return LOWERINGS[MEASURED.name](node)
 
 
@@ -145,10 +187,21 @@ def test_channels_are_put_together_by_many_blocks():
         assert parts <= batch_norm.IN_FLIGHT * lanes
 
 
-@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.FLOAT64])
+def test_data_gradients_state_their_work():
+    gradient, add = lowered(16, 32, 32, build=gradient_of)
+    rows = 128 * 16 * 16
+    assert gradient.flops == 2 * rows * 32 * 288 + 4 * rows * 32
+    tiles = gradient.arguments[6]
+    assert isinstance(tiles, Scratch)
+    images = 3 * rows * 32
+    assert gradient.nbytes == 4 * (images + 32 * 288 + 2 * 32) + 2 * tiles.nbytes
+    assert add.nbytes == 2 * tiles.nbytes + 2 * 4 * 32
+
+
 @pytest.mark.parametrize(
-    ("size", "channels", "outputs"), [(32, 16, 16), (8, 64, 64), (16, 32, 128)]
+    ("channels", "dtype"), [(16, DType.FLOAT32), (64, DType.FLOAT32), (16, DType.FLOAT64)]
 )
-def test_compiled(assert_clean, size, channels, outputs, dtype):
-    for call in lowered(size, channels, outputs, 1, dtype):
+@pytest.mark.parametrize("build", [node_of, gradient_of])
+def test_compiled(assert_clean, channels, dtype, build):
+    for call in lowered(512 // channels, channels, channels, dtype, build):
         assert_clean(call.kernel)
