@@ -118,6 +118,7 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Tensors | None = None,
 ) -> None:
     """`Tensor.backward` of each of ``tensors``.
@@ -129,12 +130,16 @@ def backward(
         Their gradients; ones for scalars.
     retain_graph, create_graph, inputs
         As of `Tensor.backward`.
+    grad_variables
+        Not supported: the old name of ``grad_tensors``.
 
     Raises
     ------
     GraphError, ShapeError
         As of `Tensor.backward`.
     """
+    if grad_variables is not None:
+        raise NotImplementedError("grad_variables of backward(): call it grad_tensors")
     sources = _listed(tensors)
     pairs = list(zip(sources, _seeds(sources, grad_tensors), strict=True))
     for position, (tensor, seed) in enumerate(pairs, 1):

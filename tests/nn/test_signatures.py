@@ -30,8 +30,10 @@ DIFFERENCES = {
     "nn.Hardtanh": "PyTorch's min_value and max_value are deprecated",
     "nn.LazyConv1d": REST,
     "nn.LazyConv2d": REST,
+    "nn.LazyConv3d": REST,
     "nn.LazyConvTranspose1d": REST,
     "nn.LazyConvTranspose2d": REST,
+    "nn.LazyConvTranspose3d": REST,
     "nn.Parameter": LAYOUT,
     "nn.UninitializedParameter": LAYOUT + "; there is one device",
     "nn.UninitializedBuffer": "a buffer requires no gradient; there is one device",
@@ -39,8 +41,11 @@ DIFFERENCES = {
     "nn.Sequential": "PyTorch calls its modules args",
     "functional.adaptive_max_pool1d": DISPATCHED,
     "functional.adaptive_max_pool2d": DISPATCHED,
+    "functional.adaptive_max_pool3d": DISPATCHED,
     "functional.max_pool1d": DISPATCHED,
     "functional.max_pool2d": DISPATCHED,
+    "functional.max_pool3d": DISPATCHED,
+    "autograd.enable_grad": "the function that it decorates bare is no argument of it",
 }
 """Where arguments differ from PyTorch's, and why."""
 
@@ -91,8 +96,10 @@ REFUSED = [
     ("antialias", lambda: F.interpolate(image(1, 1, 4, 4), size=2, antialias=True)),
     ("memory_format", lambda: nn.Linear(2, 3).to(memory_format="channels_last")),
     ("memory_format", lambda: image(1, 1, 2, 2).contiguous(memory_format="channels_last")),
-    ("create_graph", lambda: image(1).requires_grad_().sum().backward(create_graph=True)),
-    ("inputs", lambda: image(1).requires_grad_().sum().backward(inputs=[])),
+    ("is_grads_batched", lambda: numbanet.autograd.grad([], [], is_grads_batched=True)),
+    ("only_inputs", lambda: numbanet.autograd.grad([], [], only_inputs=False)),
+    ("grad_variables", lambda: numbanet.autograd.backward([], grad_variables=[])),
+    ("mode='bicubic'", lambda: F.grid_sample(image(1, 1, 2, 2), image(1, 2, 2, 2), "bicubic")),
 ]
 
 
