@@ -156,7 +156,7 @@ def test_sums_compile_clean(assert_clean, count):
 @pytest.mark.parametrize("workload", ["mlp-1024", "resnet20-128"])
 def test_optimizers_that_add_up_compile_clean(assert_clean, workload):
     launches = plan(WORKLOADS[workload], Drawing("cuda")).launches
-    found = [each for each in launches if each.kernel.name.endswith("_of_sums")]
+    found = [each for each in launches if "_of_sums" in each.kernel.name]
     assert found
     for each in found:
         assert_clean(each.kernel)
