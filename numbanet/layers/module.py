@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
-from numbanet.errors import ShapeError, SymbolicValueError
-from numbanet.ir import Value, scope
+from numbanet.errors import NumbanetError, ShapeError, SymbolicValueError
+from numbanet.ir import Value, current_path, scope
 from numbanet.layers import masks
 from numbanet.layers.calls import Call, inside, note, with_origins
 from numbanet.layers.ownership import Owner
@@ -140,7 +141,7 @@ class Module(Owner):
         """Call under another name: a model's own name for a layer that it shares."""
         call = Call(self, args, kwargs)
         before = masks.times_taken()
-        with scope(name), phase(kwargs.get("training")):
+        with scope(name), phase(kwargs.get("training")), self._named_in_errors():
             self._check_arguments(args, kwargs)
             kwargs = with_training(self.forward, kwargs)
             outputs = self.record(*args, **kwargs)
@@ -151,6 +152,16 @@ class Module(Owner):
             masks.hand_on(self, args, kwargs, outputs, was_taken)
         note(call, outputs)
         return outputs
+
+    @contextmanager
+    def _named_in_errors(self) -> Iterator[None]:
+        """Errors that name no layer name this one: an op knows not who asks for it."""
+        try:
+            yield
+        except NumbanetError as error:
+            if error.layer is None and self.name not in str(error):
+                error.layer = current_path()
+            raise
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
         """Build if that was not done, and record ``forward`` under the open scope as it is."""
