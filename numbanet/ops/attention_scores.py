@@ -82,8 +82,9 @@ def check_operands(
     keys = k.shape[1]
     require_shape(name, "keys", k, (batch, keys, heads, width))
     require_shape(name, "values", v, (batch, keys, heads, v.shape[-1]))
-    if keys == 0:
-        raise ShapeError(f"{name}() needs keys", got=str(k))
+    for each in (k, v):
+        if keys == 0 or each.shape[-1] == 0:
+            raise ShapeError(f"{name}() needs keys, and heads of some width", got=str(each))
     for mask in masks:
         if mask.dtype not in (DType.BOOL, q.dtype):
             raise DTypeError(f"{name}() takes a mask of bool or {q.dtype}", got=str(mask))

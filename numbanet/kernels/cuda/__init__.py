@@ -2,6 +2,8 @@
 
 # Each of these enters its lowerings into the table.
 from numbanet.kernels.cuda import (
+    attention,
+    attention_grad,
     batch_norm,
     chain,
     convolution,
@@ -18,6 +20,8 @@ from numbanet.kernels.cuda.registry import LOWERINGS, lowering
 
 __all__ = [
     "LOWERINGS",
+    "attention",
+    "attention_grad",
     "batch_norm",
     "chain",
     "convolution",

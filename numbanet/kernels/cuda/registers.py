@@ -93,6 +93,30 @@ def accumulate_for(tile: Tile) -> Any:
     return as_intrinsic(accumulate)
 
 
+def scale_for(tile: Tile) -> Any:
+    """``scale_rows(sums, factors) -> sums``: each row times its own of a tuple of factors."""
+    count = len(tile.columns)
+    if SIMULATED:
+        return lambda sums, factors: tuple(
+            number * factors[i // count] for i, number in enumerate(sums)
+        )
+
+    def scale(_: Any, sums: Any, factors: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            scaled = [
+                builder.fmul(
+                    builder.extract_value(args[0], i),
+                    builder.extract_value(args[1], i // count),
+                )
+                for i in range(tile.size)
+            ]
+            return context.make_tuple(builder, signature.return_type, scaled)
+
+        return sums(sums, factors), generate
+
+    return as_intrinsic(scale)
+
+
 def share_for(tile: Tile, first: int, count: int) -> Any:
     """``share(sums, shared, at)``: puts ``count`` rows of sums, from ``first`` on, into shared
     memory; their columns lie as they do in the tile."""
