@@ -32,8 +32,9 @@ from numbanet.kernels.axes import Axis, Turned, axes, turn
 from numbanet.kernels.cuda.group import together
 from numbanet.kernels.cuda.indices import divide, quotient, rest
 from numbanet.kernels.cuda.matmul import epilogue_of, load_width
+from numbanet.kernels.cuda.operands import Matrix, Operand
 from numbanet.kernels.cuda.partial import Work, product_calls
-from numbanet.kernels.cuda.product import Epilogue, Matrix, Operand, Product
+from numbanet.kernels.cuda.product import Epilogue, Product
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.cuda.tiling import divide as cut

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from numbanet.ir import DType, Node, Value
 from numbanet.ir.op import attrs_of
+from numbanet.kernels.cuda.operands import Matrix
 from numbanet.kernels.cuda.partial import Work, product_calls, product_slices
-from numbanet.kernels.cuda.product import Epilogue, Matrix, Product
+from numbanet.kernels.cuda.product import Epilogue, Product
 from numbanet.kernels.cuda.registry import lowering
 from numbanet.kernels.cuda.tiling import choose
 from numbanet.kernels.iteration import Dims, collapse

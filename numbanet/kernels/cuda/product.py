@@ -6,17 +6,17 @@ on their way in registers, so that one barrier a stage is enough. Each thread ke
 a tuple, that is in registers. At the end the sums pass through shared memory once more,
 so that consecutive threads apply the epilogue to, and store, consecutive elements.
 
-What the operands are is told by an `Operand`: where its element (free index, k) lies. The free
-index is the row of A or the column of B; k is the index that is summed over.
+What the operands are is told by an `Operand`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from numbanet.kernels.cuda.moments import Measure
+from numbanet.kernels.cuda.operands import Operand
 from numbanet.kernels.cuda.registers import QUAD, Tile, accumulate_for, fill_for, share_for
 from numbanet.kernels.cuda.tiling import Tiling
 from numbanet.kernels.source import render
@@ -26,68 +26,6 @@ PADDING = 4
 """Numbers between rows of a tile that is stored across: a warp's stores meet other banks."""
 _MANY_SUMS = 16
 """Sums of a thread above which it has few registers to spare."""
-
-
-class Operand(Protocol):
-    """Text that finds an operand's elements."""
-
-    @property
-    def name(self) -> str:
-        """Of its pointer, and the prefix of all names that its statements assign."""
-        ...
-
-    @property
-    def follows_k(self) -> bool:
-        """Whether elements with consecutive k lie next to each other; else those with
-        consecutive free index do."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Elements to load at once: 1, or 4 where quads lie together and are aligned."""
-        ...
-
-    def place(self, free: str, mark: str) -> list[str]:
-        """Statements about a free index. What they assign ends in ``mark``."""
-        ...
-
-    def term(self, k: str, mark: str) -> list[str]:
-        """Statements about an index k. What they assign ends in ``mark``."""
-        ...
-
-    def element(self, free: str, k: str) -> tuple[str, str]:
-        """Condition (or ``""``) and position of the element, by the marks of its indices.
-
-        Where the condition is false the element is zero.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A matrix in memory; ``{name}_base`` is the position of its first element.
-
-    Strides are text. One of them is ``"1"``.
-    """
-
-    name: str
-    free_stride: str
-    k_stride: str
-    width: int = 1
-
-    @property
-    def follows_k(self) -> bool:
-        return self.k_stride == "1"
-
-    def place(self, free: str, mark: str) -> list[str]:
-        x = self.name
-        return [f"{x}_row{mark} = int32({x}_base + {free} * {self.free_stride})"]
-
-    def term(self, k: str, mark: str) -> list[str]:
-        return [f"{self.name}_term{mark} = int32({k} * {self.k_stride})"]
-
-    def element(self, free: str, k: str) -> tuple[str, str]:
-        return "", f"{self.name}_row{free} + {self.name}_term{k}"
 
 
 @dataclass(frozen=True)

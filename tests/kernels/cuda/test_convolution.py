@@ -1,13 +1,10 @@
 """CUDA's convolutions against NumPy in float64, on the simulator."""
 
-import itertools
-
 import numpy as np
 import pytest
 
-from numbanet.kernels.axes import turn
 from numbanet.kernels.cuda import convolution, weight_gradient
-from numbanet.kernels.cuda.product import Matrix
+from numbanet.kernels.cuda.operands import Matrix
 from numbanet.kernels.cuda.tiling import divide, tilings
 from numbanet.ops.convolution import (
     CONV2D,
@@ -142,10 +139,7 @@ def test_no_zeros_are_multiplied_for_strides():
     attrs = Conv2dTransposeAttrs((2, 2), ((1, 1), (1, 1)), size=(32, 32))
     arrays = (normal(8, 16, 16, 12), normal(12, 3, 3, 4))
     node = node_of(CONV2D_TRANSPOSE, attrs, arrays)
-    x, w = node.output, node.inputs[1]
-    g = convolution.Geometry.of(attrs, x, w, node.inputs[0])
-    parts = itertools.product(turn(g.rows), turn(g.columns))
-    flops = [convolution._part_work(node, g, *part).flops for part in parts]
+    flops = [work.flops for _, work in convolution.transpose_products(node, node.output)]
     flops_of_a_tap = 2 * 8 * 16 * 16 * 12 * 4
     assert sorted(each // flops_of_a_tap for each in flops) == [1, 2, 2, 4]
 

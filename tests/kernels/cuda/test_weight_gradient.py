@@ -6,6 +6,7 @@ import pytest
 from numbanet import ops
 from numbanet.ir import DType
 from numbanet.kernels.cuda import LOWERINGS, weight_gradient
+from numbanet.kernels.cuda.sliding import REAL
 from numbanet.ops.convolution import CONV2D, CONV2D_WEIGHT_GRAD, Conv2dAttrs
 from numbanet.ops.convolution import Conv2dWeightGradAttrs as Attrs
 from tests.kernels.cuda.lowered import calls_of, check_node, node_of, normal, run_calls
@@ -150,4 +151,4 @@ def test_the_shapes_of_residual_networks_have_no_idle_warps():
         assert isinstance(source, weight_gradient.SlidingSource)
         cut = source.cut
         assert cut.idle == 1
-        assert 128 * 264 <= gradient.tiles * cut.threads <= weight_gradient._REAL.threads
+        assert 128 * 264 <= gradient.tiles * cut.threads <= REAL.threads
