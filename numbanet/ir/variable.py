@@ -79,6 +79,13 @@ class Variable:
         self.home: Home | None = None
         self.version = 0
 
+    @classmethod
+    def at(cls, home: Home, type_: TensorType, name: str) -> Variable:
+        """A variable whose numbers are at ``home`` already, and were never on the host."""
+        made = cls(np.empty(0, type_.dtype.numpy), name)
+        made.type, made.home = type_, home
+        return made
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of `numpy`."""

@@ -101,11 +101,21 @@ class Device(ABC):
         DeviceError
             If it is on another device.
         """
-        raise DeviceError(
-            f"a {type(array).__module__}.{type(array).__name__} is not in the host's memory, "
-            f"and the device is {self.name!r}",
-            mend='Copy it to the host (PyTorch: .cpu(), CuPy: .get()), or use device="cuda"',
-        )
+        raise _not_here(array, self)
+
+    def copied(self, array: Any) -> Variable:
+        """A variable with a copy, here, of another library's array that is on this device.
+
+        Raises
+        ------
+        DeviceError
+            If it is on another device.
+        """
+        raise _not_here(array, self)
+
+    def lend(self, variable: Variable) -> Any:
+        """A variable's numbers where they lie, for other libraries; None on the host."""
+        return None
 
     def has_room(self, nbytes: int) -> bool:
         """Whether so many bytes may be `put` here, and programs have enough left."""
@@ -118,3 +128,11 @@ class Device(ABC):
     @abstractmethod
     def write(self, variable: Variable, array: np.ndarray) -> None:
         """Replace a variable's numbers."""
+
+
+def _not_here(array: Any, device: Device) -> DeviceError:
+    return DeviceError(
+        f"a {type(array).__module__}.{type(array).__name__} is not in the host's memory, "
+        f"and the device is {device.name!r}",
+        mend='Copy it to the host (PyTorch: .cpu(), CuPy: .get()), or use device="cuda"',
+    )

@@ -12,9 +12,11 @@ from numbanet import initializers
 from numbanet.errors import ArgumentError, DTypeError
 from numbanet.initializers import set_seed
 from numbanet.ir import DType
+from numbanet.ir.resident import is_foreign
 from numbanet.runtime.host import aligned_copy
 from numbanet.tensors.functions.conversions import check_device
 from numbanet.tensors.functions.shapes import listed
+from numbanet.tensors.interop import from_device
 from numbanet.tensors.size import Size
 from numbanet.tensors.tensor import Tensor
 
@@ -50,7 +52,8 @@ def tensor(
     Parameters
     ----------
     data : number, nested sequence, array or Tensor
-        Python's floats become float32; integers, bools and arrays keep their dtype.
+        Python's floats become float32; integers, bools and arrays keep their dtype. Another
+        library's array on the GPU that computes is copied there.
     dtype : DType or str, optional
     device : str, optional
         Only the one that computes.
@@ -62,6 +65,8 @@ def tensor(
         If the dtype is not one of numbanet's, or has no gradient that is asked for.
     """
     check_device(device)
+    if not isinstance(data, Tensor) and is_foreign(data):
+        return from_device(data, None if dtype is None else DType.of(dtype), requires_grad)
     return Tensor.wrap(aligned_copy(_array(data, dtype)), requires_grad)
 
 

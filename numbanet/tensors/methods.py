@@ -466,6 +466,7 @@ OPERATORS: dict[str, Function] = {
 }
 
 PROPERTIES: dict[str, Function] = {
+    "__cuda_array_interface__": interop.cuda_array_interface,
     "T": shapes.reverse_axes,
     "mT": shapes.adjoint,
     "itemsize": element_size,

@@ -109,6 +109,12 @@ def aligned(array: DeviceArray) -> DeviceArray:
     """``array``, or a copy where it does not begin where kernels can load from."""
     if array.address % VECTOR_BYTES == 0:
         return array
+    block = copy(array)
+    return DeviceArray(array.driver, block.address, array.type, block)
+
+
+def copy(array: DeviceArray) -> Block:
+    """Memory of our own with the same numbers."""
     driver = array.driver
     with driver:
         block = Block(driver, array.nbytes)
@@ -117,7 +123,7 @@ def aligned(array: DeviceArray) -> DeviceArray:
         driver.copy(block.address, array.address, array.nbytes)
         if array.stream:
             driver.precede(array.stream)
-    return DeviceArray(driver, block.address, array.type, block)
+    return block
 
 
 def adopt(driver: Driver, array: Any) -> DeviceArray:

@@ -13,7 +13,7 @@ from numbanet.kernels.cuda.cost import cost
 from numbanet.kernels.cuda.group import grouped
 from numbanet.kernels.kernel import Call, Cost
 from numbanet.plan.program import Program
-from numbanet.runtime.cuda.arrays import DeviceArray, adopt, aligned, put
+from numbanet.runtime.cuda.arrays import DeviceArray, adopt, aligned, copy, put
 from numbanet.runtime.cuda.driver import Driver
 from numbanet.runtime.cuda.executable import CudaExecutable
 from numbanet.runtime.cuda.memory import ALIGNMENT, Memory
@@ -89,6 +89,15 @@ class CudaDevice(Device):
         if isinstance(found, ResidentArray):
             return found
         return ResidentArray(self, aligned(found))
+
+    def copied(self, array: Any) -> Variable:
+        found = adopt(self.driver, array)
+        variable = Variable.at(self, found.type, "tensor")
+        self._memory.keep(variable, copy(found))
+        return variable
+
+    def lend(self, variable: Variable) -> DeviceArray:
+        return self.view(variable)
 
     def has_room(self, nbytes: int) -> bool:
         with self.driver:

@@ -64,6 +64,10 @@ class Memory:
     def holds(self, variable: Variable) -> bool:
         return variable in self._variables
 
+    def keep(self, variable: Variable, block: Block) -> None:
+        """From now on ``block`` is the variable's."""
+        self._variables[variable] = block
+
     def block_of(self, variable: Variable) -> Block:
         return self._variables[variable]
 
