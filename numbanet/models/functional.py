@@ -94,7 +94,8 @@ def trace(inputs: Any, outputs: Any, known: Mapping[str, Module] | None = None) 
     Notes
     -----
     Steps, and with them layers and their weights, are in Keras's order: by how many steps lie
-    between them and the outputs, then as a walk from the outputs meets them.
+    between them and the outputs, then as a walk from the outputs meets them; those of a dict
+    by their keys.
     """
     for leaf in flatten([inputs, outputs]):
         if not isinstance(leaf, Value):
@@ -106,7 +107,7 @@ def trace(inputs: Any, outputs: Any, known: Mapping[str, Module] | None = None) 
     starts, ends = flatten(inputs), flatten(outputs)
     if len(set(starts)) != len(starts):
         raise ArgumentError("a Model's inputs are different values", got=repr(starts))
-    sources = _by_depth(*_walk_back(starts, ends))
+    sources = _by_depth(*_walk_back(starts, _in_walking_order(outputs)))
     layers = dict.fromkeys(s.module for s in sources if isinstance(s, Call))
     names = unique_names(layers, known or {})
     steps = _steps(sources, names, starts, ends)
@@ -154,6 +155,15 @@ def _walk_back(
             label = _label(source)
             stack.extend((each, label, False) for each in reversed(source.inputs))
     return order, met
+
+
+def _in_walking_order(outputs: Any) -> list[Value]:
+    """The outputs as Keras walks back from them: those of a dict by their sorted keys."""
+    if isinstance(outputs, Mapping):
+        outputs = [outputs[key] for key in sorted(outputs)]
+    if isinstance(outputs, list | tuple):
+        return [value for part in outputs for value in _in_walking_order(part)]
+    return [outputs]
 
 
 def _by_depth(order: list[Source], met: dict[object, int]) -> list[Source]:
