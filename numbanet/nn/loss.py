@@ -275,3 +275,28 @@ class GaussianNLLLoss(Loss):
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         """The loss."""
         return self._loss(input, target, var)
+
+
+class CTCLoss(Loss):
+    """Connectionist temporal classification; see `functional.ctc_loss`.
+
+    Parameters
+    ----------
+    blank : int
+    reduction : {"mean", "sum", "none"}
+    zero_infinity : bool
+    """
+
+    function = F.ctc_loss
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__()
+        self._set(None, None, reduction, blank=blank, zero_infinity=zero_infinity)
+
+    def forward(
+        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        """The loss."""
+        return self._loss(log_probs, targets, input_lengths, target_lengths)

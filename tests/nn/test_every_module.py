@@ -113,6 +113,7 @@ MODULES: dict[str, Any] = {
     "KLDivLoss": ((None, None, "batchmean"), (np.log(UNIT), UNIT)),
     "CrossEntropyLoss": ((), (ROWS, ids(4, 3))),
     "NLLLoss": ((), (ROWS, ids(4, 3))),
+    "CTCLoss": ((), (np.log(UNIT[:, None]), ids(3, 1, 2) + 1, np.array([3]), np.array([1]))),
     "MultiMarginLoss": ((), (ROWS, ids(4, 3))),
     "MultiLabelMarginLoss": ((), (ROWS, np.array([[1, 0, -1, 2]] * 3))),
     "MultiLabelSoftMarginLoss": ((), (ROWS, np.float32(SIGNS > 0))),

@@ -61,6 +61,7 @@ from numbanet.nn.functional.convolution import (
     conv_transpose1d,
     conv_transpose2d,
 )
+from numbanet.nn.functional.ctc import ctc_loss
 from numbanet.nn.functional.distance import cosine_similarity, pairwise_distance
 from numbanet.nn.functional.dropout import (
     alpha_dropout,
@@ -159,6 +160,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
