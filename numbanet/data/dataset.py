@@ -13,6 +13,7 @@ import numpy as np
 
 from numbanet.data.generator import Generator, numpy_generator
 from numbanet.errors import ArgumentError, DataError
+from numbanet.runtime.host import Spare
 from numbanet.tensors.tensor import Tensor
 
 Sample = TypeVar("Sample", covariant=True)
@@ -79,12 +80,14 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     def __len__(self) -> int:
         return len(self._arrays[0])
 
-    def gather(self, indices: range | np.ndarray) -> list[np.ndarray]:
-        """The samples ``indices`` of each array: a view for a range, else a copy."""
+    def gather(self, indices: range | np.ndarray, spare: Spare) -> list[np.ndarray]:
+        """The samples ``indices`` of each array: a view for a range, else a copy in memory of
+        ``spare``."""
         if isinstance(indices, range) and indices.step == 1:
             rows = slice(indices.start, indices.stop)
             return [array[rows] for array in self._arrays]
-        return [array.take(indices, axis=0) for array in self._arrays]
+        order = np.asarray(indices)
+        return [spare.rows(array, order) for array in self._arrays]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: part for name, part in vars(self).items() if name != "tensors"}
@@ -276,7 +279,7 @@ def read(dataset: Any, indices: Sequence[int]) -> list[Any]:
     return [dataset[index] for index in indices]
 
 
-Gather = Callable[[range | np.ndarray], list[np.ndarray]]
+Gather = Callable[[range | np.ndarray, Spare], list[np.ndarray]]
 
 
 def gatherer(dataset: Any) -> Gather | None:
@@ -290,7 +293,7 @@ def gatherer(dataset: Any) -> Gather | None:
     if inner is None:
         return None
     chosen = np.asarray(dataset.indices, dtype=np.int64)
-    return lambda indices: inner(chosen.take(indices))  # type: ignore[arg-type]
+    return lambda indices, spare: inner(chosen.take(indices), spare)  # type: ignore[arg-type]
 
 
 def _length(dataset: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from numbanet.data.collate import Collate, default_collate
 from numbanet.data.dataset import Gather, IterableDataset, gatherer, read
+from numbanet.runtime.host import Spare
 from numbanet.tensors.tensor import Tensor
 
 Fetch = Callable[[Any], Any]
@@ -29,7 +30,8 @@ def fetcher(
         return _stream_fetcher(dataset, collate, batch_size, drop_last)
     gather = fast_gather(dataset, collate, is_batched)
     if gather is not None:
-        return lambda indices: [Tensor.wrap(array) for array in gather(indices)]
+        spare = Spare()
+        return lambda indices: [Tensor.wrap(array) for array in gather(indices, spare)]
     if is_batched:
         return lambda indices: collate(read(dataset, indices))
     return lambda index: collate(dataset[index])

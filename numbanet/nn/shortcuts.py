@@ -5,14 +5,14 @@ and its arguments. Where all of these are as they were, its calls lead from one 
 tree to another as before, so the trace goes there at once. No shortcut is taken
 
 - past a module that somebody else wrote: its ``forward`` may do anything, so it runs;
-- past hooks, in-place changes, and results that are views;
+- past hooks, and results that are views;
 - where something has changed: whoever sets an attribute of a module that is part of a shortcut,
   or registers a hook anywhere, ends all shortcuts (`Watch`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,10 @@ class Shortcut(Guard):
         Parameters and buffers.
     keys : list of (Variable, bool)
         The variable of each member, and whether it requires a gradient.
+    moved : list of Tensor
+        Members that change in place, as running statistics do.
+    mutated : dict of Variable to int
+        The slots of what their variables take.
     """
 
     changes: int
@@ -47,6 +51,8 @@ class Shortcut(Guard):
     forwards: list[tuple[type[Module], Callable[..., Any]]]
     members: list[Tensor]
     keys: list[tuple[Variable | None, bool]]
+    moved: list[Tensor]
+    mutated: dict[Variable, int]
 
     def fits(self, trace: Any, given: Sequence[Any]) -> bool:
         """Whether the arguments are the same again, and the module is what it was."""
@@ -59,7 +65,13 @@ class Shortcut(Guard):
             if self.keys != [(each.variable, each.needs_grad) for each in self.members]:
                 return False
             self.aims = Tensor.aims
-        return True
+        return not self.moved or not any(each.has_views for each in self.moved)
+
+    def go(self, trace: Trace, given: Sequence[Any]) -> Any:
+        """Let ``trace`` go this way; the result."""
+        if self.mutated:
+            trace.mutated.update(self.mutated)
+        return Guard.go(self, trace, given)
 
 
 def here() -> Record:
@@ -76,7 +88,6 @@ def note(module: Module, start: Record, args: tuple[Any, ...], result: Any) -> N
         or type(result) is not Tensor
         or result.trace is not trace
         or trace.is_executed
-        or trace.mutated
         or trace.record.made == trace.number
     ):
         return
@@ -90,35 +101,48 @@ def _made(
 ) -> Shortcut | None:
     """The shortcut from ``start`` to where ``trace`` is; None if the way cannot be left out."""
     records = _between(start, trace.record)
-    is_plain = (
-        records
-        and not trace.record.is_view
-        and [result.slot] == list(trace.record.result_slots)
-        and all(map(_is_plain, module.modules()))
-    )
-    if not is_plain:
+    modules = list(module.modules()) if records else []
+    found = [
+        (each, template)
+        for each in records
+        for template in each.templates
+        if template[0] == result.slot
+    ]
+    if not found or found[0][0].is_view or not all(map(_is_plain, modules)):
         return None
     members = [*module.parameters(), *module.buffers()]
     if any(each.variable is None for each in members):
         return None
-    known = {id(each) for each in members}
-    read = [(slot, trace.leaves[slot]) for each in records for slot in each.leaf_slots]
-    leaves = {slot: leaf for slot, leaf in read if id(leaf) in known}
-    parts = guard_parts(records, args, {}, trace, leaves)
-    if parts is None:
+    parts = guard_parts(records, args, {}, trace, members)
+    mutated = {variable: slot for variable, slot in trace.mutated.items() if slot >= start.end}
+    if parts is None or not _is_own(parts, mutated, trace):
         return None
-    modules = list(module.modules())
     for each in modules:
         vars(each)["_is_watched"] = True
     kinds = dict.fromkeys(map(type, modules))
+    now = {(variable, False): slot for variable, slot in mutated.items()}
+    parts["variables"] = {
+        key: slot for key, slot in parts["variables"].items() if key[0] not in mutated
+    } | now
+    parts.update(templates=(found[0][1],), restore=None, viewed=-1)
     return Shortcut(
-        *parts,
+        **parts,
         changes=Watch.number,
         aims=Tensor.aims,
         forwards=[(kind, kind.forward) for kind in kinds],
         members=members,
         keys=[key_of(each) for each in members],
+        moved=[each for each in members if each.variable in mutated],
+        mutated=mutated,
     )
+
+
+def _is_own(parts: dict[str, Any], mutated: Mapping[Variable, int], trace: Trace) -> bool:
+    """Whether what changed in place was first read on this way, and nothing else that is read
+    here had changed before."""
+    first_read = {leaf.variable for leaf in parts["leaves"].values()}
+    before = trace.mutated.keys() - mutated.keys()
+    return first_read.issuperset(mutated) and parts["reads"].isdisjoint(before)
 
 
 def _between(start: Record, end: Record) -> list[Record]:

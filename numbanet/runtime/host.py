@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,12 @@ from numbanet.errors import OutOfMemoryError
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""
+
+_SMALL = 256 * 1024
+"""Bytes of a batch that products read as fast from anywhere."""
+
+_MOST_BLOCKS = 8
+"""That are kept for other batches."""
 
 
 def aligned(nbytes: int) -> np.ndarray:
@@ -38,6 +45,41 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
     copy = aligned_empty(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+class Spare:
+    """Memory for batches, used again when nobody holds them any more: new memory costs more
+    than what is written there. For one thread."""
+
+    def __init__(self) -> None:
+        self._blocks: list[np.ndarray] = []
+
+    def rows(self, array: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        """``array[indices]`` along the first axis, on a line if it is large.
+
+        Raises
+        ------
+        IndexError
+            As NumPy's.
+        """
+        nbytes = array.nbytes // (len(array) or 1) * len(indices)
+        if nbytes < _SMALL or largest(indices) >= len(array):
+            return array.take(indices, axis=0)
+        block = self._block(nbytes + ALIGNMENT)
+        start = -address_of(block) % ALIGNMENT
+        shape = (len(indices), *array.shape[1:])
+        rows = block[start : start + nbytes].view(array.dtype).reshape(shape)
+        # Into memory that is there NumPy takes without a detour only if it need not check.
+        return array.take(indices, axis=0, out=rows, mode="clip")
+
+    def _block(self, nbytes: int) -> np.ndarray:
+        for block in self._blocks:
+            # Held by the list, by this loop and by the call; who has a part of it holds it.
+            if block.nbytes == nbytes and sys.getrefcount(block) <= 3:
+                return block
+        block = np.empty(nbytes, np.uint8)
+        self._blocks = [*self._blocks[1 - _MOST_BLOCKS :], block]
+        return block
 
 
 def address_of(array: np.ndarray) -> int:

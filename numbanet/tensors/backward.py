@@ -79,7 +79,7 @@ def backward(
     if all(holder.gradient is None for holder in holders):
         Gradients(trace, record, holders)
     else:
-        for holder, result in zip(holders, trace.make(record), strict=True):
+        for holder, result in zip(holders, trace.make(record.templates), strict=True):
             _accumulate(holder, result)
 
 

@@ -47,7 +47,7 @@ class Gradients:
             tensors = [Tensor.wrap(arrays[holder]) for holder in self.holders]
         else:
             assert self.trace is not None
-            tensors = self.trace.make(self.record)
+            tensors = self.trace.make(self.record.templates)
         for holder, tensor in zip(self.holders, tensors, strict=True):
             if holder.gradient is self:
                 holder.gradient = tensor

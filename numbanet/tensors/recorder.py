@@ -73,7 +73,7 @@ def call(
     if random is None:
         _remember(trace, function, record, args, kwargs)
     trace.move(record)
-    results = trace.make(record)
+    results = trace.make(record.templates)
     if record.is_view:
         tensors[0].add_views(results)
     return results[0] if record.restore is None else record.restore(results)

@@ -11,16 +11,15 @@ the trace has run or a variable has changed; from then on nothing is replayed th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from types import MappingProxyType
 from typing import Any
 
 from numbanet.ir import DType, TensorType, Variable
 from numbanet.tensors.modes import MODES
 from numbanet.tensors.tensor import Tensor
-from numbanet.tensors.trace import ROOT, STATE, Record, Trace
+from numbanet.tensors.trace import ROOT, STATE, Record, Template, Trace
 from numbanet.tensors.traces import begin
 
 NOTHING = object()
@@ -56,6 +55,10 @@ class Guard:
         Which arguments are data that is read for the first time, and the slots.
     leaves : dict of int to Tensor
         Variables that are read for the first time, by slot; ``variables`` belongs to them.
+    reads : set of Variable
+        All that are read: none of them may have changed in the trace.
+    templates, restore
+        What the results are, and what makes of them what the call returns; see `Record`.
     viewed : int
         The argument of which the results are views; -1 if they are not.
     seed : int
@@ -70,6 +73,9 @@ class Guard:
     data: tuple[tuple[int, int], ...]
     leaves: Mapping[int, Tensor]
     variables: Mapping[tuple[Variable, bool], int]
+    reads: frozenset[Variable]
+    templates: tuple[Template, ...]
+    restore: Callable[[list[Any]], Any] | None
     viewed: int
     seed: int
 
@@ -125,11 +131,10 @@ class Guard:
         for place, slot in self.data:
             trace.add_data(given[place], slot)
         trace.replay(self)
-        record = self.record
-        results = trace.make(record)
+        results = trace.make(self.templates)
         if self.viewed >= 0:
             given[self.viewed].add_views(results)
-        return results[0] if record.restore is None else record.restore(results)
+        return results[0] if self.restore is None else self.restore(results)
 
 
 def repeat(called: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -150,7 +155,11 @@ def repeat(called: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
         return NOTHING
     if begins:
         return guard.go(begin(), given) if guard.fits(NOTHING, given) else NOTHING
-    if trace.mutated or trace.clock != Variable.changes or not guard.fits(trace, given):
+    if (
+        trace.clock != Variable.changes
+        or not guard.fits(trace, given)
+        or not guard.reads.isdisjoint(trace.mutated)
+    ):
         return NOTHING
     return guard.go(trace, given)
 
@@ -166,10 +175,10 @@ def make_guard(
     record: Record, args: tuple[Any, ...], kwargs: dict[str, Any], trace: Trace
 ) -> Guard | None:
     """What tells that the call of ``record`` comes again; None if nothing simple does."""
-    if record.call is None or trace.is_executed or trace.mutated:
+    if record.call is None or trace.is_executed:
         return None
     parts = guard_parts([record], args, kwargs, trace)
-    return None if parts is None else Guard(*parts)
+    return None if parts is None else Guard(**parts)
 
 
 def guard_parts(
@@ -177,19 +186,20 @@ def guard_parts(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     trace: Trace,
-    members: Mapping[int, Tensor] = MappingProxyType({}),
-) -> tuple[Any, ...] | None:
+    members: Sequence[Tensor] = (),
+) -> dict[str, Any] | None:
     """The fields of a guard of the calls that led by ``records`` to the last of them.
 
-    ``members`` are leaves that they read first and that are no arguments, by slot.
+    ``members`` are variables that they may read and that are no arguments.
     """
     first, record = records[0].first, records[-1]
     seeds = [each.leaf_slots[-1] for each in records if each.brings_seed]
-    new = {slot for each in records for slot in each.leaf_slots}.difference(seeds, members)
+    known = {id(each) for each in members}
+    new = {slot for each in records for slot in each.leaf_slots}.difference(seeds)
+    leaves = {slot: trace.leaves[slot] for slot in new if id(trace.leaves[slot]) in known}
     given = (*args, *kwargs.values())
     expected: list[Expectation] = []
     data: dict[int, int] = {}
-    leaves: dict[int, Tensor] = dict(members)
     for place, argument in enumerate(given):
         if not isinstance(argument, Tensor):
             if not isinstance(argument, _SIMPLE) or _holds_more(argument):
@@ -198,7 +208,9 @@ def guard_parts(
             continue
         slot = trace.slot_of(argument)
         is_new = slot in new
-        if slot is None or argument.is_spent or not (slot < first or is_new):
+        if slot is None or not (slot < first or is_new):
+            return None
+        if argument.is_spent or argument.variable in trace.mutated:
             return None
         expected.append(_expectation(argument, slot, is_new))
         if is_new and (slot in data.values() or slot in leaves):
@@ -207,21 +219,28 @@ def guard_parts(
             data[place] = slot
         elif is_new:
             leaves[slot] = argument
-    if {*data.values(), *leaves} != new.union(members):
+    if {*data.values(), *leaves} != new:
         return None
     tensors = [place for place, argument in enumerate(given) if isinstance(argument, Tensor)]
-    return (
-        record,
-        tuple(kwargs),
-        MODES.grad,
-        tuple(expected),
-        tuple(combinations(data, 2)),
-        tuple(data.items()),
-        leaves,
-        {key_of(leaf): slot for slot, leaf in leaves.items()},
-        tensors[0] if record.is_view else -1,
-        seeds[0] if seeds else -1,
-    )
+    return {
+        "record": record,
+        "names": tuple(kwargs),
+        "grad": MODES.grad,
+        "expected": tuple(expected),
+        "different": tuple(combinations(data, 2)),
+        "data": tuple(data.items()),
+        "leaves": leaves,
+        "variables": {key_of(leaf): slot for slot, leaf in leaves.items()},
+        "reads": frozenset(
+            each.variable
+            for each in (*members, *given)
+            if isinstance(each, Tensor) and each.variable is not None
+        ),
+        "templates": record.templates,
+        "restore": record.restore,
+        "viewed": tensors[0] if record.is_view else -1,
+        "seed": seeds[0] if seeds else -1,
+    }
 
 
 def key_of(tensor: Tensor) -> tuple[Variable, bool]:

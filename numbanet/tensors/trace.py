@@ -48,6 +48,10 @@ class Call:
     random: int | None = None
 
 
+Template = tuple[int, TensorType, bool, bool, str]
+"""Of a result: slot, type, whether it requires a gradient, whether it is spent, function."""
+
+
 @dataclass(eq=False)
 class Record:
     """A call, found by the calls before it and by its own arguments.
@@ -106,11 +110,11 @@ class Record:
     used: int = 0
 
     @cached_property
-    def templates(self) -> tuple[tuple[int, TensorType, bool, str], ...]:
-        """Slot, type, whether it requires a gradient, and function of each result."""
+    def templates(self) -> tuple[Template, ...]:
+        """What each result is."""
         name = "" if self.call is None else self.call.function.__name__
         return tuple(
-            (slot, value.type, requires_grad, name)
+            (slot, value.type, requires_grad, requires_grad and self.is_spent, name)
             for slot, value, requires_grad in zip(
                 self.result_slots, self.results, self.requires_grad, strict=True
             )
@@ -352,11 +356,11 @@ class Trace:
         self.seed = Tensor.wrap(np.array(draw_seed(), np.int64))
         self.add_leaf(self.seed, slot)
 
-    def make(self, record: Record) -> list[Tensor]:
-        """Tensors that are the results of ``record``, a call of this trace."""
+    def make(self, templates: tuple[Template, ...]) -> list[Tensor]:
+        """Tensors that are results of this trace."""
         new = Tensor.__new__
         tensors: list[Tensor] = []
-        for slot, type_, requires_grad, function in record.templates:
+        for slot, type_, requires_grad, is_spent, function in templates:
             tensor = new(Tensor)
             # One by one: that is faster than all at once.
             tensor.trace = self
@@ -366,7 +370,7 @@ class Trace:
             tensor.function = function
             if requires_grad:
                 tensor.needs_grad = True
-                if record.is_spent:
+                if is_spent:
                     tensor.is_spent = True
             self.results.append((slot, weakref.ref(tensor)))
             tensors.append(tensor)
