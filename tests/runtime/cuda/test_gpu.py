@@ -382,6 +382,20 @@ def test_pytorch_s_own_stream_is_waited_for(gpu: CudaDevice, torch: Any) -> None
     np.testing.assert_allclose(step.output("y"), W + C, **TOLERANCE)
 
 
+def test_a_model_trains_on_pytorch_s_tensors(gpu: CudaDevice, torch: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((131, 3)).astype(np.float32), rng.integers(4, size=131)
+    found = []
+    for lend in (lambda array: torch.from_numpy(array).cuda(), lambda array: array):
+        nb.set_seed(0)
+        model = nb.Sequential([nb.Input((3,)), Dense(4)])
+        loss = nb.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(nb.optimizers.SGD(0.1), loss, device=gpu)
+        model.fit(lend(x), lend(y), 32, epochs=3, verbose=0, seed=1, validation_split=0.2)
+        found.append([*model.get_weights(), model.predict(lend(x))])
+    assert_same_bits(*found)
+
+
 def test_a_tensor_of_another_gpu_is_refused(gpu: CudaDevice, torch: Any) -> None:
     if torch.cuda.device_count() < 2:
         pytest.skip("there is one GPU")
