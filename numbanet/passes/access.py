@@ -23,6 +23,9 @@ def compose(
     Access or None
         None if the outer read does not keep to the tensor's axes (a reshape in between).
     """
+    if 0 in outer_shape:
+        # Nothing is read.
+        return Access(0, (0,) * len(outer_shape))
     steps = _steps(outer, outer_shape, shape)
     if steps is None:
         return None

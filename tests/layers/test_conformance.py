@@ -147,7 +147,6 @@ def test_unsupported_arguments_are_named() -> None:
 UNSUPPORTED = [
     (lambda: layers.Dense(3, lora_rank=2), "lora_rank"),
     (lambda: layers.BatchNormalization(renorm=True), "renorm"),
-    (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
     (lambda: layers.Resizing(2, 2, antialias=True), "antialias"),
     (lambda: layers.Resizing(2, 2, pad_to_aspect_ratio=True), "pad_to_aspect_ratio"),
     (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation"),

@@ -252,8 +252,6 @@ def test_an_encoder_hands_its_states_to_a_decoder():
 def test_what_is_refused():
     with pytest.raises(ShapeError, match="needs to know the batch size"):
         layers.LSTM(H, stateful=True)(Input((T, F)))
-    with pytest.raises(NotImplementedError, match="use_cudnn"):
-        layers.GRU(H, use_cudnn=True)
     with pytest.raises(TypeError, match="no argument 'unit'"):
         layers.GRU(unit=3, units=H)
     with pytest.raises(ArgumentError, match="positive number of units"):

@@ -352,7 +352,7 @@ def test_weights_can_be_set_between_fits() -> None:
         (X[:0], Y[:0], "empty data set"),
         (X[:, :3], Y, "wrong shape"),
         (X, Y + 1, "labels out of range"),
-        (X, Y.astype(float), "labels are integers"),
+        (X, Y + 0.5, "labels are integers"),
         (X.astype(object), Y, "numeric dtype"),
         ({"image": X}, Y, "names do not match"),
         (X, {"labels": Y}, "names do not match"),

@@ -35,11 +35,10 @@ _LOWEST = {DType.FLOAT32: -3.4028234663852886e38, DType.FLOAT64: -1.797693134862
 def lower_attention(node: Node) -> tuple[Call, ...]:
     operands = Operands(node, {})
     out, lse = node.outputs
-    shape = shape_for(
-        SHAPES, operands.dtype, operands.length, operands.wide, operands.batch * operands.heads
-    )
-    writer = Writer(operands.dtype, shape, side_of(operands, queries_are_rows=True))
     q, k, v = matrices(operands, "qkv")
+    heads = operands.batch * operands.heads
+    shape = shape_for(SHAPES, operands.dtype, (q, k, v), operands.length, operands.wide, heads)
+    writer = Writer(operands.dtype, shape, side_of(operands, queries_are_rows=True))
     lines = _Forward(writer, _LOWEST[operands.dtype]).lines(q, k, v)
     return attention_call("attention", node, operands, writer, lines, (out, lse), operands.wide)
 

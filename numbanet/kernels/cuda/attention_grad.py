@@ -36,10 +36,14 @@ def lower_attention_grad(node: Node) -> tuple[Call, ...]:
     )
     calls: list[Call] = []
     for name, scored, sloped, mixed, out in parts:
-        width = out.type.sizes[-1]
-        rows = out.type.sizes[1]
+        _, rows, heads, width = out.type.sizes
         shape = shape_for(
-            GRAD_SHAPES, operands.dtype, rows, width, operands.batch * operands.heads
+            GRAD_SHAPES,
+            operands.dtype,
+            (q, k, v, g_rows),
+            rows,
+            width,
+            operands.batch * heads,
         )
         side = side_of(operands, queries_are_rows=out is dq)
         writer = Writer(operands.dtype, shape, side)

@@ -13,7 +13,7 @@ more than once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class Shape:
 _LARGE = Shape(Tiling(128, 32, 16, 8, 4, 16), Tiling(128, 64, 32, 8, 8, 8))
 _LARGE_GRAD = Shape(Tiling(128, 32, 8, 8, 4, 8), Tiling(128, 64, 32, 8, 8, 8))
 _SMALL = Shape(Tiling(32, 32, 16, 4, 4, 16), Tiling(32, 64, 32, 4, 8, 8))
+_SMALL_GRAD = Shape(Tiling(32, 32, 8, 4, 4, 8), Tiling(32, 64, 32, 4, 8, 8))
 _DOUBLE = Shape(Tiling(32, 32, 8, 4, 4, 8), Tiling(32, 32, 32, 4, 4, 8))
 _SIMULATED = Shape(Tiling(8, 8, 4, 2, 2, 4), Tiling(8, 8, 8, 2, 2, 8))
 """The simulator's threads are slow: few of them, and several tiles in small tests."""
@@ -58,17 +59,8 @@ _SIMULATED = Shape(Tiling(8, 8, 4, 2, 2, 4), Tiling(8, 8, 8, 2, 2, 8))
 SHAPES = {DType.FLOAT32: (_LARGE, _SMALL), DType.FLOAT64: (_DOUBLE,)}
 """Each is taken where it makes as many blocks as fill a GPU, or else the last."""
 
-GRAD_SHAPES = {DType.FLOAT32: (_LARGE_GRAD, _SMALL), DType.FLOAT64: (_DOUBLE,)}
+GRAD_SHAPES = {DType.FLOAT32: (_LARGE_GRAD, _SMALL_GRAD), DType.FLOAT64: (_DOUBLE,)}
 """Two tiles of scores leave few registers for what is on its way to shared memory."""
-
-
-def shape_for(
-    choices: dict[DType, tuple[Shape, ...]], dtype: DType, rows: int, width: int, heads: int
-) -> Shape:
-    """How to cut so many rows of so many heads; it never depends on the GPU at hand."""
-    shapes = (_SIMULATED,) if SIMULATED else choices[dtype]
-    enough = (each for each in shapes if each.blocks(rows, width) * heads >= TUNING.blocks)
-    return next(enough, shapes[-1])
 
 
 @dataclass(frozen=True)
@@ -87,6 +79,25 @@ class Matrix:
     count: str
     width: str
     load: int
+
+
+def shape_for(
+    choices: dict[DType, tuple[Shape, ...]],
+    dtype: DType,
+    operands: Iterable[Matrix],
+    rows: int,
+    width: int,
+    heads: int,
+) -> Shape:
+    """How to cut so many rows of so many heads; it never depends on the GPU at hand.
+
+    Loading number by number takes registers that large tiles do not leave.
+    """
+    shapes = (_SIMULATED,) if SIMULATED else choices[dtype]
+    if any(each.load == 1 for each in operands):
+        return shapes[-1]
+    enough = (each for each in shapes if each.blocks(rows, width) * heads >= TUNING.blocks)
+    return next(enough, shapes[-1])
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tests.kernels.cuda.test_assembly import calls
 VARIANTS = {
     # queries, width, width of values, dtype, causal, mask
     "large tiles": ((8, 1024, 12), 64, 64, DType.FLOAT32, False, None),
-    "large tiles, masked, number by number": (
+    "many rows, masked, number by number": (
         ((4, 1024, 12), 33, 65, DType.FLOAT32, True, DType.FLOAT32)
     ),
     "small tiles": ((8, 128, 4), 32, 32, DType.FLOAT32, True, DType.BOOL),
