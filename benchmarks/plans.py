@@ -70,6 +70,8 @@ class Figures:
         Different ones, each of them compiled once.
     flops, nbytes : int
         What its launches cannot do without.
+    allocations : int
+        Pieces of memory that it needs besides its inputs, all taken before the first run.
     arena_bytes, peak_bytes : int
         Memory for values within the step, and all of the program's.
     """
@@ -79,6 +81,7 @@ class Figures:
     kernels: int
     flops: int
     nbytes: int
+    allocations: int
     arena_bytes: int
     peak_bytes: int
 
@@ -95,6 +98,7 @@ def figures(workload: Workload, device: Device) -> Figures:
         kernels=len({launch.kernel.key for launch in program.launches}),
         flops=sum(launch.flops for launch in program.launches),
         nbytes=sum(launch.nbytes for launch in program.launches),
+        allocations=sum(buffer.kind != "input" for buffer in program.buffers),
         arena_bytes=program.arena_bytes,
         peak_bytes=program.peak_bytes,
     )
