@@ -11,11 +11,8 @@ import numpy as np
 from numbanet.ir.types import TensorType
 
 
-class Resident(ABC):
-    """An array on a device.
-
-    What it shares with NumPy's arrays has their names and meanings. Results lie on the device,
-    too; only `extremes` brings numbers to the host.
+class Typed:
+    """Memory that holds numbers of a type, told as NumPy's arrays tell it.
 
     Attributes
     ----------
@@ -33,16 +30,24 @@ class Resident(ABC):
         return self.type.dtype.numpy
 
     @property
+    def nbytes(self) -> int:
+        return self.type.nbytes
+
+
+class Resident(Typed, ABC):
+    """An array on a device.
+
+    What it shares with NumPy's arrays has their names and meanings. Results lie on the device,
+    too; only `extremes` brings numbers to the host.
+    """
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.type.nbytes
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -12,7 +12,7 @@ from numbanet.initializers import InitializerLike
 from numbanet.ir import Value, Variable
 from numbanet.layers.layer import ConstraintLike, RegularizerLike
 from numbanet.layers.module import is_size
-from numbanet.layers.positions import positional
+from numbanet.layers.positions import WEIGHT_OPTIONS, positional
 from numbanet.layers.spatial import Spatial, padding_name, pair
 from numbanet.ops.leaf import variable_value
 
@@ -164,20 +164,10 @@ class _Conv(Filters):
         return self.biased(self.convolve(x, variable_value(self.kernel), self.groups))
 
 
-_as_in_keras = positional(
-    "activation",
-    "use_bias",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-)
+as_in_keras = positional("activation", "use_bias", *WEIGHT_OPTIONS)
 
 
-@_as_in_keras
+@as_in_keras
 class Conv1D(_Conv):
     """``activation(convolution(x, kernel) + bias)`` of ``(batch, steps, channels)``.
 
@@ -195,7 +185,7 @@ class Conv1D(_Conv):
     paddings = ("valid", "same", "causal")
 
 
-@_as_in_keras
+@as_in_keras
 class Conv2D(_Conv):
     """``activation(convolution(x, kernel) + bias)`` of ``(batch, height, width, channels)``.
 

@@ -14,7 +14,7 @@ from numbanet.layers.dense import EinsumDense
 from numbanet.layers.dropout import Dropout
 from numbanet.layers.layer import ConstraintLike, Layer, RegularizerLike
 from numbanet.layers.module import is_size
-from numbanet.layers.positions import positional
+from numbanet.layers.positions import WEIGHT_OPTIONS, positional
 from numbanet.ops.attention_weights import attention_weights, causal_mask, window_mask
 
 
@@ -228,19 +228,12 @@ def _all(masks: Sequence[Value]) -> Value | None:
     return mask
 
 
-@positional(
-    "sliding_window",
-    "flash_attention",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-    "use_gate",
-    "seed",
+_as_in_keras = positional(
+    "sliding_window", "flash_attention", *WEIGHT_OPTIONS, "use_gate", "seed"
 )
+
+
+@_as_in_keras
 class MultiHeadAttention(_Heads):
     """Attention in several heads, each on projections of its own (Vaswani et al., 2017).
 
@@ -303,19 +296,7 @@ class MultiHeadAttention(_Heads):
             self.output_sizes = sizes
 
 
-@positional(
-    "sliding_window",
-    "flash_attention",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-    "use_gate",
-    "seed",
-)
+@_as_in_keras
 class GroupQueryAttention(_Heads):
     """Attention whose heads share keys and values in groups (Ainslie et al., 2023).
 

@@ -10,6 +10,17 @@ from typing import Any, TypeVar
 
 Class = TypeVar("Class", bound=type)
 
+WEIGHT_OPTIONS = (
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
+"""What layers with a kernel and a bias say of them, in Keras's order."""
+
 
 def positional(*names: str) -> Callable[[Class], Class]:
     """A class whose constructor also takes these arguments by position, after its own.

@@ -8,8 +8,7 @@ from typing import Any
 from numbanet import ops
 from numbanet.errors import ArgumentError
 from numbanet.ir import Value
-from numbanet.layers.convolution import Filters, Sizes
-from numbanet.layers.positions import positional
+from numbanet.layers.convolution import Filters, Sizes, as_in_keras
 from numbanet.layers.spatial import pair
 from numbanet.ops.leaf import variable_value
 
@@ -97,20 +96,7 @@ class _ConvTranspose(Filters):
         return before, max(after, 0), max(-after, 0)
 
 
-_as_in_keras = positional(
-    "activation",
-    "use_bias",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-)
-
-
-@_as_in_keras
+@as_in_keras
 class Conv1DTranspose(_ConvTranspose):
     """A transposed convolution of ``(batch, steps, channels)``; see `Conv2DTranspose`.
 
@@ -124,7 +110,7 @@ class Conv1DTranspose(_ConvTranspose):
     rank = 1
 
 
-@_as_in_keras
+@as_in_keras
 class Conv2DTranspose(_ConvTranspose):
     """A transposed convolution: the data gradient of `Conv2D` as a layer.
 

@@ -21,7 +21,7 @@ class Loss(Module):
     function: Callable[..., Tensor]
     reduction: str
 
-    def _set(
+    def __init__(
         self,
         size_average: Any = None,
         reduce: Any = None,
@@ -29,6 +29,7 @@ class Loss(Module):
         **settings: Any,
     ) -> None:
         """Keep the settings; those that are weights become buffers."""
+        super().__init__()
         refuse_legacy(size_average, reduce)
         self.reduction = reduction
         self._settings = tuple(settings)
@@ -68,8 +69,7 @@ class CrossEntropyLoss(TargetLoss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        self._set(
+        super().__init__(
             size_average,
             reduce,
             reduction,
@@ -95,8 +95,9 @@ class NLLLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, weight=weight, ignore_index=ignore_index)
+        super().__init__(
+            size_average, reduce, reduction, weight=weight, ignore_index=ignore_index
+        )
 
 
 class MSELoss(TargetLoss):
@@ -113,8 +114,7 @@ class MSELoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
 
 
 class L1Loss(TargetLoss):
@@ -131,8 +131,7 @@ class L1Loss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
 
 
 class SmoothL1Loss(TargetLoss):
@@ -150,8 +149,7 @@ class SmoothL1Loss(TargetLoss):
         reduction: str = "mean",
         beta: float = 1.0,
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, beta=beta)
+        super().__init__(size_average, reduce, reduction, beta=beta)
 
 
 class HuberLoss(TargetLoss):
@@ -167,8 +165,7 @@ class HuberLoss(TargetLoss):
         reduction: str = "mean",
         delta: float = 1.0,
     ) -> None:
-        super().__init__()
-        self._set(reduction=reduction, delta=delta)
+        super().__init__(reduction=reduction, delta=delta)
 
 
 class BCELoss(TargetLoss):
@@ -186,8 +183,7 @@ class BCELoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, weight=weight)
+        super().__init__(size_average, reduce, reduction, weight=weight)
 
 
 class BCEWithLogitsLoss(TargetLoss):
@@ -206,8 +202,7 @@ class BCEWithLogitsLoss(TargetLoss):
         reduction: str = "mean",
         pos_weight: Tensor | None = None,
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(size_average, reduce, reduction, weight=weight, pos_weight=pos_weight)
 
 
 class KLDivLoss(TargetLoss):
@@ -225,8 +220,7 @@ class KLDivLoss(TargetLoss):
         reduction: str = "mean",
         log_target: bool = False,
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, log_target=log_target)
+        super().__init__(size_average, reduce, reduction, log_target=log_target)
 
 
 class PoissonNLLLoss(Loss):
@@ -246,8 +240,9 @@ class PoissonNLLLoss(Loss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, log_input=log_input, full=full, eps=eps)
+        super().__init__(
+            size_average, reduce, reduction, log_input=log_input, full=full, eps=eps
+        )
 
     def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
@@ -269,8 +264,7 @@ class GaussianNLLLoss(Loss):
         eps: float = 1e-6,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(reduction=reduction, full=full, eps=eps)
+        super().__init__(reduction=reduction, full=full, eps=eps)
 
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         """The loss."""
@@ -292,8 +286,7 @@ class CTCLoss(Loss):
     def __init__(
         self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
     ) -> None:
-        super().__init__()
-        self._set(None, None, reduction, blank=blank, zero_infinity=zero_infinity)
+        super().__init__(None, None, reduction, blank=blank, zero_infinity=zero_infinity)
 
     def forward(
         self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any

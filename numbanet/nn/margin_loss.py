@@ -24,8 +24,7 @@ class SoftMarginLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
 
 
 class HingeEmbeddingLoss(TargetLoss):
@@ -43,11 +42,18 @@ class HingeEmbeddingLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
+        super().__init__(size_average, reduce, reduction, margin=margin)
 
 
-class CosineEmbeddingLoss(Loss):
+class _PairLoss(Loss):
+    """A loss of two inputs and a target that says what becomes of the pair."""
+
+    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
+        """The loss."""
+        return self._loss(input1, input2, target)
+
+
+class CosineEmbeddingLoss(_PairLoss):
     """How far the angle of two vectors is from what the target, 1 or -1, asks for.
 
     See `numbanet.nn.functional.cosine_embedding_loss`.
@@ -62,15 +68,10 @@ class CosineEmbeddingLoss(Loss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(input1, input2, target)
+        super().__init__(size_average, reduce, reduction, margin=margin)
 
 
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(_PairLoss):
     """How far two numbers are from the order that the target, 1 or -1, asks for.
 
     See `numbanet.nn.functional.margin_ranking_loss`.
@@ -85,15 +86,18 @@ class MarginRankingLoss(Loss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin)
+        super().__init__(size_average, reduce, reduction, margin=margin)
 
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
+
+class _TripletLoss(Loss):
+    """A loss of an anchor, and of what should and what should not be near it."""
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """The loss."""
-        return self._loss(input1, input2, target)
+        return self._loss(anchor, positive, negative)
 
 
-class TripletMarginLoss(Loss):
+class TripletMarginLoss(_TripletLoss):
     """How much nearer than ``margin`` the negative is to the anchor, beside the positive.
 
     See `numbanet.nn.functional.triplet_margin_loss`.
@@ -111,12 +115,9 @@ class TripletMarginLoss(Loss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, margin=margin, p=p, eps=eps, swap=swap)
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(anchor, positive, negative)
+        super().__init__(
+            size_average, reduce, reduction, margin=margin, p=p, eps=eps, swap=swap
+        )
 
 
 class MultiMarginLoss(TargetLoss):
@@ -136,8 +137,7 @@ class MultiMarginLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, p=p, margin=margin, weight=weight)
+        super().__init__(size_average, reduce, reduction, p=p, margin=margin, weight=weight)
 
 
 class MultiLabelMarginLoss(TargetLoss):
@@ -154,8 +154,7 @@ class MultiLabelMarginLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction)
+        super().__init__(size_average, reduce, reduction)
 
 
 class MultiLabelSoftMarginLoss(TargetLoss):
@@ -173,11 +172,10 @@ class MultiLabelSoftMarginLoss(TargetLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        self._set(size_average, reduce, reduction, weight=weight)
+        super().__init__(size_average, reduce, reduction, weight=weight)
 
 
-class TripletMarginWithDistanceLoss(Loss):
+class TripletMarginWithDistanceLoss(_TripletLoss):
     """`TripletMarginLoss` with any distance.
 
     See `numbanet.nn.functional.triplet_margin_with_distance_loss`.
@@ -193,10 +191,7 @@ class TripletMarginWithDistanceLoss(Loss):
         swap: bool = False,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
         distance = PairwiseDistance() if distance_function is None else distance_function
-        self._set(reduction=reduction, distance_function=distance, margin=margin, swap=swap)
-
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """The loss."""
-        return self._loss(anchor, positive, negative)
+        super().__init__(
+            reduction=reduction, distance_function=distance, margin=margin, swap=swap
+        )

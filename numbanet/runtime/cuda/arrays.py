@@ -14,6 +14,7 @@ import numpy as np
 
 from numbanet.errors import ArgumentError, DeviceError, ShapeError
 from numbanet.ir import DType, TensorType
+from numbanet.ir.resident import Typed
 from numbanet.runtime.cuda import dlpack
 from numbanet.runtime.cuda.driver import Driver
 from numbanet.runtime.cuda.memory import Block
@@ -25,7 +26,7 @@ LEGACY_STREAM = 1
 """What both protocols, and the driver, call the default stream."""
 
 
-class DeviceArray:
+class DeviceArray(Typed):
     """Contiguous numbers on a GPU, which other libraries can use where they lie.
 
     ``cupy.asarray(array)``, ``torch.from_dlpack(array)`` and their like copy nothing. What
@@ -44,18 +45,6 @@ class DeviceArray:
         self.driver, self._owner = driver, owner
         self.stream = stream
         """Of the library that owns it, to be waited for; 0 for our own."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.type.sizes
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.type.dtype.numpy
-
-    @property
-    def nbytes(self) -> int:
-        return self.type.nbytes
 
     def numpy(self) -> np.ndarray:
         """A copy on the host."""
